@@ -1,0 +1,70 @@
+# On a machine with Python 3.11, git and make, `make demo` is all it takes.
+#
+#   PYTHON=...             another interpreter (3.11 or newer)
+#   PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu   PyTorch without CUDA, a tenth of the download
+
+PYTHON ?= $(shell for p in python3.11 python3 python; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt
+
+# Two workers at least share the cores: one thread of torch each, or they fight for them. `worksteal` deals the tests
+# out in runs of neighbours, so that a module's fixture is mostly made once.
+XDIST := OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --maxprocesses 4 --dist worksteal
+# pytest exits with 5 where no test carries the marker.
+UNLESS_NONE := || [ $$? -eq 5 ]
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check slow bench format clean
+.DELETE_ON_ERROR:
+
+help:  ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
+
+demo: $(VENV)/.core  ## install fathom into .venv and run its demo
+	$(BIN)/fathom demo
+
+test: $(VENV)/.dev  ## the tests, but the slow ones
+	$(XDIST)
+
+check: $(VENV)/.dev  ## format, lint and types
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+slow: $(VENV)/.dev  ## the slow tests, one after the other, with every core to each
+	$(BIN)/pytest -m slow --durations=10 $(UNLESS_NONE)
+
+bench: $(VENV)/.bench  ## fathom beside its peers, on a quiet machine
+	$(BIN)/pytest -m bench $(UNLESS_NONE)
+	@for script in $(wildcard benchmarks/*.py); do echo "$$script"; $(BIN)/python "$$script" || exit 1; done
+
+format: $(VENV)/.dev  ## rewrite the source as `make check` wants it
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean:  ## remove the environment and the caches; runs/ stays
+	rm -rf $(VENV) build dist .pytest_cache .ruff_cache .mypy_cache .hypothesis
+	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# A stamp says what is installed. A richer install is also a core one, so that no stamp installs twice.
+$(VENV)/.core: pyproject.toml constraints.txt
+	$(call install,.)
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml constraints.txt
+	$(call install,.[dev])
+	@touch $(VENV)/.core $@
+
+$(VENV)/.bench: pyproject.toml constraints.txt
+	$(call install,.[all])
+	@touch $(VENV)/.core $(VENV)/.dev $@
+
+# A venv without pip is one whose making broke off: made again.
+define install
+@test -n "$(PYTHON)" || { echo "fathom needs Python 3.11 or newer: make PYTHON=/path/to/python3.11" >&2; exit 2; }
+@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV)
+@echo "installing $(1) into $(VENV) (the first time takes minutes: torch is large)" >&2
+@$(PIP) -e '$(1)'
+endef

@@ -1,0 +1,92 @@
+"""A run's directory: opened, taken up again, and what is written into it before training."""
+
+from __future__ import annotations
+
+import platform
+import shutil
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import tomli_w
+
+from fathom import __version__
+from fathom.api.rows import Rows
+from fathom.errors import ConfigError
+from fathom.runtime import write_atomic
+
+__all__ = ["CONFIG", "LINEAR", "MODEL", "open_directory", "record"]
+
+CONFIG, MODEL, LINEAR = "config.toml", "model", "linear"
+OURS = {CONFIG, MODEL, LINEAR, "plan.json", "log.jsonl", "times.jsonl", "checkpoints"}
+
+
+def open_directory(path: Path, *, resume: bool, overwrite: bool) -> Path:
+    """Make a run's directory, or take up one that exists, what a killed process left half-written cleared away.
+
+    Raises:
+        ConfigError: it exists and neither ``resume`` nor ``overwrite`` is asked for, or it is no run's directory.
+    """
+    if resume and overwrite:
+        raise ConfigError("resume and overwrite cannot be asked for together")
+    if path.exists() and not path.is_dir():
+        raise ConfigError(f"{path} is a file; name a directory for the run")
+    held = {entry.name for entry in path.iterdir()} if path.exists() else set()
+    if held and not (resume or overwrite):
+        raise ConfigError(f"{path} exists already (--resume continues it, --overwrite deletes it, --out names another)")
+    foreign = sorted(name for name in held if name.removesuffix(".tmp") not in OURS)
+    if foreign:
+        raise ConfigError(f"{path} is no run's directory: it holds {', '.join(foreign[:3])}; nothing was touched")
+    if overwrite:
+        shutil.rmtree(path, ignore_errors=True)
+    path.mkdir(parents=True, exist_ok=True)
+    for leftover in [*path.glob("*.tmp"), *path.glob("checkpoints/*.tmp")]:
+        shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
+    return path
+
+
+def record(directory: Path, config: Mapping[str, Any], rows: Rows) -> None:
+    """Write ``config.toml``: every option, the versions, and the data's fingerprint.
+
+    Raises:
+        ConfigError: the directory's run was asked for otherwise, or on other data.
+    """
+    written = {
+        **config,
+        "source": {"name": rows.source.name, "place": rows.source.place or "", "fingerprint": rows.source.fingerprint},
+        "versions": _versions(),
+    }
+    path = directory / CONFIG
+    if not path.exists():
+        write_atomic(path, tomli_w.dumps(written).encode())
+        return
+    before = tomllib.loads(path.read_text())
+    differing = sorted(_differences(before, tomllib.loads(tomli_w.dumps(written))))
+    if differing:
+        raise ConfigError(f"{directory} was started otherwise, so it cannot be resumed: {'; '.join(differing[:3])}")
+
+
+def _versions() -> dict[str, str]:
+    import numpy
+    import pyarrow
+    import torch
+
+    return {
+        "fathom": __version__,
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "numpy": numpy.__version__,
+        "pyarrow": pyarrow.__version__,
+    }
+
+
+def _differences(before: Any, now: Any, key: str = "") -> list[str]:
+    if isinstance(before, dict) and isinstance(now, dict):
+        names = [name for name in {**before, **now} if name != "versions"]
+        return [
+            found
+            for name in names
+            for found in _differences(before.get(name), now.get(name), f"{key}.{name}".strip("."))
+        ]
+    return [] if before == now else [f"{key} was {before!r} and is now {now!r}"]

@@ -1,0 +1,182 @@
+"""fit: wires the stages, from a source to a trained, scored and saved network."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from fathom.api.directory import LINEAR, MODEL, open_directory, record
+from fathom.api.rows import Rows, Say, prepare
+from fathom.api.run import Run
+from fathom.config import Config
+from fathom.data import read
+from fathom.data.store import Batches, TensorStore
+from fathom.heads import HEADS, METRICS
+from fathom.kinds import KINDS
+from fathom.model import Model
+from fathom.network import Layout, choose_layout
+from fathom.registry import Choice
+from fathom.runtime import default_device, seed_from
+from fathom.schema import Schema
+from fathom.signals import Role
+from fathom.training.budget import Budget
+from fathom.training.engine import Outcome, Task, Trainer
+from fathom.training.hooks import Hook, Progress
+
+__all__ = ["fit"]
+
+LINEAR_STEPS = (200, 2000)
+LINEAR_EPOCHS = 60
+LINEAR_BATCH = 256
+LINEAR_TRAINING = {
+    "optimizer": Choice("adamw", {"lr": 0.01}),
+    "schedule": Choice("cosine"),
+    "batch_size": LINEAR_BATCH,
+    "threads": 1,
+}
+
+
+def fit(
+    source: Any,
+    target: str | Iterable[str] | None = None,
+    *,
+    test: Any = None,
+    out: str | Path | None = None,
+    resume: bool = False,
+    overwrite: bool = False,
+    say: Say | None = None,
+    **config: Any,
+) -> Run:
+    """Read data, build the network that fits it, train it, score it, and keep it.
+
+    Args:
+        source: a path, a folder, a data frame, a dict of arrays, or the name of a bundled data set.
+        target: the column or columns to predict; "none" for no target; None takes the source's own.
+        test: rows for the final score; without them the source's own test rows are used, or some are held out.
+        out: the run's directory; None keeps nothing on disk.
+        resume: continue a run that was stopped.
+        overwrite: delete what ``out`` holds first.
+        say: called with each line that tells a person what was found and decided.
+        config: the keys of ``config.Config``, ``optimizer`` and ``schedule``; as in ``net="mlp"``, ``budget="2m"``.
+
+    Raises:
+        InputError: what was handed in cannot be used; says what, where, what was allowed.
+        Diverged: training produced NaN, infinity or an explosion.
+        Interrupted: a signal stopped the run; a checkpoint is kept.
+    """
+    started = time.perf_counter()
+    asked = Config.of({"target": target, **config} if target is not None else config)
+    tell = say or (lambda line: None)
+    directory = None if out is None else open_directory(Path(out), resume=resume, overwrite=overwrite)
+    rows = prepare(read(source), None if test is None else read(test), asked, tell)
+    layout = _layout(rows.schema, asked)
+    model = Model(rows.schema, layout, seed=seed_from("weights", asked.seed))
+    tell(_described(model))
+    if directory is not None:
+        record(directory, _explicit(asked, model), rows)
+    outcome = _train(model, rows, asked, directory, (Progress("training"),) if say else ())
+    linear = _linear(model, rows, asked, directory) if asked.baseline else None
+    scored = rows.test if rows.test is not None else rows.valid
+    if scored is not None:
+        model.metrics = model.evaluate(scored, linear=linear, seed=asked.seed)
+    if directory is not None and not (directory / MODEL).exists():
+        model.save(directory / MODEL)
+    seconds = time.perf_counter() - started
+    return Run(
+        model, linear, directory, outcome=outcome, rows=0 if scored is None else scored.num_rows, seconds=seconds
+    )
+
+
+def _layout(schema: Schema, asked: Config) -> Layout:
+    heads = dict(asked.heads)
+    if asked.head is not None:
+        heads = dict.fromkeys(schema.targets(), asked.head) | heads
+    return choose_layout(schema.inputs(), schema.targets(), net=asked.net, nets=asked.nets, heads=heads)
+
+
+def _explicit(asked: Config, model: Model) -> dict[str, Any]:
+    """The config as it was carried out: every kind, role, net and head named, with every option."""
+    layout = model.layout.state()
+    kinds = [kind for kind, _ in model.schema.inputs().values()]
+    nets = {kind: chain[-1] for kind, chain in zip(kinds, layout["branches"].values(), strict=True)}
+    if layout["body"] is not None:
+        nets["vector"] = layout["body"]
+    used = [column for column in model.schema.columns if column.role in (Role.INPUT, Role.TARGET)]
+    plain = asked.plain()
+    for name in ("net", "head"):
+        plain.pop(name, None)
+    return plain | {
+        "target": model.targets or ["none"],
+        "nets": nets,
+        "heads": layout["heads"] if model.targets else {},
+        "kinds": {column.name: KINDS.explicit(column.kind) for column in used},
+        "roles": {column.name: str(column.role) for column in model.schema.columns if column.role != Role.TARGET},
+    }
+
+
+def _train(model: Model, rows: Rows, asked: Config, directory: Path | None, hooks: tuple[Hook, ...]) -> Outcome:
+    model.network.to(default_device())
+    train = rows.schema.encode(rows.train)
+    valid = None if rows.valid is None else rows.schema.encode(rows.valid)
+    task = Task(
+        model.network,
+        partial(Batches, train, seed=asked.seed),
+        len(train),
+        None if valid is None else partial(_validate, model, valid, asked.monitor),
+        directory,
+        asked.seed,
+        hooks,
+        asked.measure,
+    )
+    outcome = Trainer(task, **asked.training).run(Budget.parse(asked.budget))
+    model.network.to("cpu", memory_format=torch.contiguous_format)
+    return outcome
+
+
+def _validate(model: Model, store: TensorStore, monitor: str) -> tuple[float, dict[str, float]]:
+    """What validation watches, larger being better, and what is logged."""
+    if monitor == "skill":
+        skill = model.skill(store)
+        return skill, {"skill": skill}
+    value = model.score(store, monitor)
+    return value if METRICS.get(monitor).facts["higher"] else -value, {monitor: value}
+
+
+def _linear(model: Model, rows: Rows, asked: Config, directory: Path | None) -> Model | None:
+    """The linear model of the same columns and heads, trained a little while; loaded where it was trained before."""
+    place = None if directory is None else directory / LINEAR
+    if place is not None and place.exists():
+        return Model.load(place)
+    inputs, targets = rows.schema.inputs(), rows.schema.targets()
+    needs = {HEADS.get(head.name).facts["needs"] for head in model.layout.heads.values()}
+    if not inputs or needs != {"vector"}:
+        return None
+    heads = model.layout.heads if targets else None
+    plain = {kind: Choice("scale", {"clip": 0.0}) for kind, _ in inputs.values() if kind == "number"}
+    layout = choose_layout(inputs, targets, net=Choice("linear"), heads=heads)
+    branches = {key: (plain.get(inputs[key][0], chain[0]),) for key, chain in layout.branches.items()}
+    linear = Model(rows.schema, replace(layout, branches=branches), seed=seed_from("linear", asked.seed))
+    simple = replace(asked, training=LINEAR_TRAINING, measure=False, budget=_linear_budget(rows.train.num_rows))
+    _train(linear, rows, simple, None, ())
+    if place is not None:
+        linear.save(place)
+    return linear
+
+
+def _linear_budget(rows: int) -> str:
+    fewest, most = LINEAR_STEPS
+    return f"{max(fewest, min(most, LINEAR_EPOCHS * rows // LINEAR_BATCH))}steps"
+
+
+def _described(model: Model) -> str:
+    nets = [net.name for chain in model.layout.branches.values() for net in chain]
+    nets += [model.layout.body.name] if model.layout.body else []
+    heads = [head.name for head in model.layout.heads.values()]
+    count = sum(parameter.numel() for parameter in model.network.parameters())
+    return f"network: {' → '.join(dict.fromkeys(nets))} → {', '.join(dict.fromkeys(heads))}, {count:,} parameters"

@@ -1,0 +1,169 @@
+"""The whole run, declared: one frozen dataclass, read from TOML, the command line or Python."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any
+
+from fathom.errors import ConfigError, unknown_name
+from fathom.heads import HEADS
+from fathom.kinds import KINDS
+from fathom.nets import NETS
+from fathom.network import DEFAULT
+from fathom.registry import Choice, Registry, check_options, options_of
+from fathom.training.budget import Budget
+from fathom.training.engine import Trainer
+
+__all__ = ["Config", "parse_setting"]
+
+RECORDS = ("versions", "source", "split")  # tables that a run adds to its config.toml, and that say nothing new
+
+
+@dataclass(frozen=True)
+class Config:
+    """What a run is asked to do. None and empty mean: as the data suggests.
+
+    Attributes:
+        target: the columns that are asked for; empty asks for the source's own, ("none",) for no target.
+        budget: "2m", "20epochs", "5000steps".
+        seed: decides all that is random.
+        net: a net that goes where it fits.
+        nets: a net for each kind, or under "vector" the one on all inputs together.
+        head: a head for every target.
+        heads: a head for each target.
+        kinds: a kind for each column.
+        roles: a role for each column.
+        monitor: what validation watches: "skill", or a metric's name.
+        training: the engine's options.
+        valid: the share of rows held out to choose by.
+        test: the share of rows held out for the final score, where no test data is given.
+        baseline: whether the linear model is trained too.
+        measure: whether threads, batch and memory layout may be chosen by a measurement.
+    """
+
+    target: tuple[str, ...] = ()
+    budget: str | None = None
+    seed: int = 0
+    net: Choice | None = None
+    nets: Mapping[str, Choice] = field(default_factory=dict)
+    head: Choice | None = None
+    heads: Mapping[str, Choice] = field(default_factory=dict)
+    kinds: Mapping[str, Choice] = field(default_factory=dict)
+    roles: Mapping[str, str] = field(default_factory=dict)
+    monitor: str = "skill"
+    training: Mapping[str, Any] = field(default_factory=dict)
+    valid: float = 0.15
+    test: float = 0.15
+    baseline: bool = True
+    measure: bool = True
+
+    @classmethod
+    def of(cls, given: Mapping[str, Any]) -> Config:
+        """Check and convert what was given, before any data is read.
+
+        Raises:
+            ConfigError: an unknown key, name or option, or a value that is not allowed.
+        """
+        given = {key: value for key, value in given.items() if key not in RECORDS}
+        training = dict(_table("training", given.pop("training", {})))
+        training |= {key: given.pop(key) for key in ("optimizer", "schedule") if given.get(key) is not None}
+        known = [item.name for item in fields(cls)]
+        for key in given:
+            if key not in known:
+                raise ConfigError(unknown_name("key", key, [*known, "optimizer", "schedule"]))
+        chosen = {key: _converted(key, value) for key, value in given.items() if value is not None}
+        options = check_options("training", options_of(Trainer), training)
+        return cls(**chosen, training=options)._checked()
+
+    @classmethod
+    def read(cls, path: Path) -> dict[str, Any]:
+        """The keys of a TOML file, to be merged with others and given to ``of``.
+
+        Raises:
+            ConfigError: the file cannot be read.
+        """
+        try:
+            return tomllib.loads(path.read_text())
+        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+            raise ConfigError(f"{path} cannot be read as TOML: {error}") from error
+
+    def plain(self) -> dict[str, Any]:
+        """This config as TOML holds it, without what is None."""
+        trained = {name: option.default for name, option in options_of(Trainer).items()} | dict(self.training)
+        found = {item.name: _plain(getattr(self, item.name)) for item in fields(self)} | {"training": _plain(trained)}
+        return {key: value for key, value in found.items() if value is not None}
+
+    def _checked(self) -> Config:
+        Budget.parse(self.budget)
+        if self.valid + self.test >= 1 or min(self.valid, self.test) < 0:
+            raise ConfigError(f"valid = {self.valid} and test = {self.test} must leave rows to train on")
+        return replace(
+            self,
+            net=_known(NETS, self.net),
+            nets={place: _known(NETS, net) for place, net in self.nets.items()},
+            head=_known(HEADS, self.head),
+            heads={name: _known(HEADS, head) for name, head in self.heads.items()},
+            kinds={name: KINDS.checked(kind) for name, kind in self.kinds.items()},
+        )
+
+
+def parse_setting(text: str) -> tuple[list[str], Any]:
+    """Read ``net.depth=4``: the keys, and the value as TOML reads it, or as the string it is.
+
+    Raises:
+        ConfigError: there is no ``=``.
+    """
+    key, found, value = text.partition("=")
+    if not found or not key.strip():
+        raise ConfigError(f"--set {text!r} is not understood (expected key=value, as in net.dropout=0.2)")
+    try:
+        parsed = tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError:
+        parsed = value.strip()
+    return [part.strip() for part in key.split(".")], parsed
+
+
+def _converted(key: str, value: Any) -> Any:
+    if key == "target":
+        return tuple(value) if isinstance(value, list | tuple) else (str(value),)
+    if key in ("net", "head"):
+        return _choice(value)
+    if key in ("nets", "heads", "kinds"):
+        return {name: _choice(item) for name, item in _table(key, value).items()}
+    if key == "roles":
+        return {name: str(role) for name, role in _table(key, value).items()}
+    return _scalar(key, value)
+
+
+def _choice(value: Any) -> Choice:
+    return Choice.of({"name": DEFAULT, **value} if isinstance(value, Mapping) else value)
+
+
+def _known(registry: Registry, choice: Choice | None) -> Any:
+    return choice if choice is None or choice.name == DEFAULT else registry.checked(choice)
+
+
+def _scalar(key: str, value: Any) -> Any:
+    expected = {"seed": int, "valid": float, "test": float, "baseline": bool, "measure": bool}.get(key, str)
+    if expected is float and isinstance(value, int) and not isinstance(value, bool):
+        value = float(value)
+    if type(value) is not expected:
+        raise ConfigError(f"{key} = {value!r} is not allowed (expected {expected.__name__})")
+    return value
+
+
+def _table(key: str, value: Any) -> Mapping[str, Any]:
+    if not isinstance(value, Mapping):
+        raise ConfigError(f"{key} = {value!r} is not allowed (expected a table of names and values)")
+    return value
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Choice):
+        return value.plain()
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    return [_plain(item) for item in value] if isinstance(value, tuple) else value

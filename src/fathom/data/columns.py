@@ -1,0 +1,107 @@
+"""Columns of any Arrow table, given distinct names and one type for each sort of value."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from fathom.errors import SourceError
+
+__all__ = ["distinct_names", "plain_column", "plain_table"]
+
+INT32_MAX_BYTES = 2**31 - 1
+"""The most that one chunk of a string column can hold; longer ones stay large_string."""
+
+
+def distinct_names(names: Iterable[str], where: str) -> tuple[list[str], tuple[str, ...]]:
+    """Strip the blanks of column names and number the later ones of a name that stands twice.
+
+    Args:
+        names: the names as the source has them.
+        where: the source, as the message calls it.
+
+    Returns:
+        The names, all different, and a note for what was renamed.
+
+    Raises:
+        SourceError: a column has no name.
+    """
+    stripped = [name.strip() for name in names]
+    unnamed = [str(place) for place, name in enumerate(stripped, start=1) if not name]
+    if unnamed:
+        told = f"column {', '.join(unnamed)} of {len(stripped)}"
+        raise SourceError(f"{where}: {told} has no name; name it in the header")
+    distinct: list[str] = []
+    renamed = []
+    for place, name in enumerate(stripped, start=1):
+        free = _free_name(name, {*distinct, *stripped[place:]}) if name in distinct else name
+        if free != name:
+            renamed.append(f"{name} (column {place}) is read as {free}")
+        distinct.append(free)
+    return distinct, ("column names that stand twice: " + ", ".join(renamed),) if renamed else ()
+
+
+def _free_name(name: str, taken: set[str]) -> str:
+    number = 2
+    while f"{name}_{number}" in taken:
+        number += 1
+    return f"{name}_{number}"
+
+
+def plain_table(table: pa.Table, where: str) -> tuple[pa.Table, tuple[str, ...]]:
+    """Give a table distinct names and plain types (see :func:`plain_column`); drop pandas' unnamed index.
+
+    Returns:
+        The table and notes for what was renamed or dropped.
+
+    Raises:
+        SourceError: a column has no name, or cannot be held; the message names it.
+    """
+    kept = [place for place, name in enumerate(table.column_names) if not name.startswith("__index_level_")]
+    dropped = len(kept) < table.num_columns
+    names, notes = distinct_names([table.column_names[place] for place in kept], where)
+    columns = [plain_column(table.column(i), name, where) for i, name in zip(kept, names, strict=True)]
+    metadata = {key: value for key, value in (table.schema.metadata or {}).items() if key != b"pandas"}
+    note = ("the row labels of the pandas frame (its index) are left out",) if dropped else ()
+    return pa.table(columns, names=names).replace_schema_metadata(metadata or None), notes + note
+
+
+def plain_column(column: pa.ChunkedArray, name: str, where: str) -> pa.ChunkedArray:
+    """Numbers as int64 or float64 with null for NaN, text as string, categories as their values.
+
+    Raises:
+        SourceError: a value does not fit, as an integer beyond int64 does not.
+    """
+    try:
+        if pa.types.is_dictionary(column.type):
+            column = column.cast(column.type.value_type)
+        plain = column.cast(_plain_type(column.type, column.nbytes))
+    except pa.ArrowException as error:
+        raise SourceError(f"{where}: column {name!r} ({column.type}) cannot be held: {error}") from error
+    return _nan_as_null(plain) if pa.types.is_floating(plain.type) else plain
+
+
+def _plain_type(given: pa.DataType, size_bytes: int) -> pa.DataType:
+    if pa.types.is_integer(given):
+        return pa.int64()
+    if pa.types.is_floating(given) or pa.types.is_decimal(given):
+        return pa.float64()
+    if pa.types.is_null(given):
+        return pa.string()
+    if pa.types.is_large_string(given) or pa.types.is_string_view(given):
+        return pa.string() if size_bytes <= INT32_MAX_BYTES else pa.large_string()
+    if pa.types.is_large_binary(given) or pa.types.is_binary_view(given):
+        return pa.binary() if size_bytes <= INT32_MAX_BYTES else pa.large_binary()
+    if pa.types.is_list(given) or pa.types.is_large_list(given):
+        inner = given.value_type
+        return pa.list_(inner if pa.types.is_primitive(inner) else _plain_type(inner, size_bytes))
+    return given
+
+
+def _nan_as_null(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    nan = pc.is_nan(column)
+    if not pc.any(nan).as_py():
+        return column
+    return pc.if_else(nan, pa.scalar(None, column.type), column)

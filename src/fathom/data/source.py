@@ -1,0 +1,82 @@
+"""Source: what was read, as Arrow tables, with the target and the split that it brought along."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import pyarrow as pa
+
+from fathom.data.fingerprint import fingerprint
+from fathom.errors import SourceError
+
+__all__ = ["BASE_KEY", "IMAGE_TYPE", "PARTS", "Source", "short_name", "with_base"]
+
+PARTS = ("train", "valid", "test")
+
+BASE_KEY = b"fathom.base"
+"""Key of the table's schema metadata that holds the directory which relative paths in cells start from."""
+
+IMAGE_TYPE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+"""A picture still encoded: its bytes, or the absolute path of its file (as in Hugging Face datasets)."""
+
+
+@dataclass(frozen=True, eq=False)
+class Source:
+    """One or more tables that were read together.
+
+    Attributes:
+        parts: ``"train"`` always; ``"valid"`` and ``"test"`` where the source carries its own split. All have
+            the same columns.
+        target: the columns that the source itself names as its target; often none.
+        name: a short name that may stand in a directory's name.
+        place: the absolute path of what was read; None for what was in memory or is bundled.
+        notes: what a person should know of how it was read, one sentence each.
+    """
+
+    parts: dict[str, pa.Table]
+    target: tuple[str, ...]
+    name: str
+    place: str | None
+    notes: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        assert "train" in self.parts, list(self.parts)
+        assert set(self.parts) <= set(PARTS), list(self.parts)
+        for part, table in self.parts.items():
+            if table.num_rows == 0:
+                raise SourceError(f"{self.place or self.name}: holds no rows for {part}")
+            _check_same_columns(self.place or self.name, part, self.parts["train"], table)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """sha256 over the schema and the values of each part; pictures in files count by path and size."""
+        return fingerprint(self.parts, self.place)
+
+
+def _check_same_columns(where: str, part: str, train: pa.Table, other: pa.Table) -> None:
+    if other.column_names != train.column_names:
+        only_one = sorted(set(other.column_names) ^ set(train.column_names))
+        raise SourceError(
+            f"{where}: train and {part} have different columns; not in both, or in another order: "
+            f"{', '.join(only_one or other.column_names)}"
+        )
+
+
+def short_name(place: Path, suffix: str = "") -> str:
+    """The name of a file without its ``suffix``, or of a folder, in letters that a directory may have.
+
+    Args:
+        place: an absolute path.
+        suffix: what the file's name ends with and the short name should not.
+    """
+    stem = place.name[: -len(suffix)] if suffix else place.name
+    return re.sub(r"[^\w.-]+", "-", stem).strip("-.") or "data"
+
+
+def with_base(table: pa.Table, folder: Path) -> pa.Table:
+    """The same table, which now says from which folder the relative paths in its cells start."""
+    return table.replace_schema_metadata({**(table.schema.metadata or {}), BASE_KEY: os.fsencode(folder)})

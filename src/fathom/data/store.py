@@ -1,0 +1,101 @@
+"""The encoded data: indexed tensors, from which a batch is one index_select per tensor."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from fathom.signals import SAMPLE, Batch, Ragged, Samples, order
+
+__all__ = ["Batches", "TensorStore"]
+
+
+class TensorStore:
+    """Tensors of all rows, and the samples that are drawn from them.
+
+    Args:
+        tensors: name to (N, ...) tensor or N ragged rows.
+        samples: what one sample is; a whole row unless given.
+        windowed: the names of the ragged rows that windows cut; every other tensor gives its whole row.
+    """
+
+    def __init__(self, tensors: Batch, samples: Samples | None = None, windowed: frozenset[str] = frozenset()) -> None:
+        rows = {len(value) for value in tensors.values()}
+        assert len(rows) == 1, f"tensors of differing length: { {key: len(value) for key, value in tensors.items()} }"
+        self.tensors = tensors
+        self.samples = samples or Samples.whole(rows.pop())
+        self._windowed = windowed
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    def batch(self, index: Tensor) -> Batch:
+        """The samples named by (B,) int64, each tensor (B, ...)."""
+        rows = self.samples.rows.index_select(0, index) if self.samples.starts is not None else index
+        batch = {key: self._select(key, value, rows, index) for key, value in self.tensors.items()}
+        batch[SAMPLE] = index
+        return batch
+
+    def in_order(self, size: int) -> Iterator[Batch]:
+        """All samples once, in order, ``size`` at a time."""
+        for start in range(0, len(self), size):
+            yield self.batch(torch.arange(start, min(start + size, len(self))))
+
+    def _select(self, key: str, value: Tensor | Ragged, rows: Tensor, index: Tensor) -> Tensor | Ragged:
+        if isinstance(value, Tensor):
+            return value.index_select(0, rows)
+        starts, lengths = self.samples.starts, self.samples.lengths
+        if key in self._windowed and starts is not None and lengths is not None:
+            return value.windows(rows, starts[index], lengths[index])
+        return value.select(rows)
+
+
+class Batches:
+    """Shuffled batches without end; where they stand can be saved and restored.
+
+    An epoch is cut into batches of nearly equal size, so that none is a small remainder. With several ranks each
+    takes its slice of the same global batch.
+
+    Args:
+        store: what is drawn from.
+        size: samples of a global batch, at most the store's length.
+        seed: with the epoch's number, all that decides the order.
+        rank: which slice of each batch is this process's.
+        ranks: how many slices there are.
+    """
+
+    def __init__(self, store: TensorStore, size: int, *, seed: int, rank: int = 0, ranks: int = 1) -> None:
+        self.store = store
+        self.per_epoch = max(1, -(-len(store) // size))
+        self._slice = (rank, ranks)
+        self._seed = seed
+        self._epoch, self._place = 0, 0
+        self._order: tuple[Tensor, ...] = ()
+
+    @property
+    def epoch(self) -> float:
+        """How many times all samples have been drawn, counting the present epoch's part."""
+        return self._epoch + self._place / self.per_epoch
+
+    def state(self) -> dict[str, Any]:
+        return {"epoch": self._epoch, "place": self._place}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        self._epoch, self._place = state["epoch"], state["place"]
+        self._order = ()
+
+    def __iter__(self) -> Batches:
+        return self
+
+    def __next__(self) -> Batch:
+        if self._place == self.per_epoch:
+            self._epoch, self._place, self._order = self._epoch + 1, 0, ()
+        if not self._order:
+            self._order = order(self._seed, self._epoch, len(self.store)).tensor_split(self.per_epoch)
+        index = self._order[self._place]
+        self._place += 1
+        rank, ranks = self._slice
+        return self.store.batch(index if ranks == 1 else index.tensor_split(ranks)[rank])

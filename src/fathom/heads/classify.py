@@ -1,0 +1,136 @@
+"""One of K categories, for one column or for each of several."""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from fathom.heads.head import HEADS, Head, for_members, over_members
+from fathom.registry import Range
+from fathom.signals import CategorySpec, Loss, Prediction, Ragged, Signal, SignalSpec
+
+__all__ = ["Classify", "RebuildCategories"]
+
+
+@HEADS.register("classify", target="category", needs="vector", metrics=("accuracy", "macro_f1", "auc", "log_loss"))
+class Classify(Head):
+    """Softmax over the known categories, with cross-entropy.
+
+    Args:
+        state: what the net gives.
+        target: the category column; its counts give the trivial answer and the class weights.
+        label_smoothing: share of each label spread over all classes (Szegedy et al. 2016, section 7).
+        class_weight: "balanced" weighs each class by N / (K · its count), so that rare ones count as much.
+    """
+
+    def __init__(
+        self,
+        state: SignalSpec,
+        target: CategorySpec,
+        *,
+        label_smoothing: Annotated[float, Range(0, 0.99)] = 0.0,
+        class_weight: Literal["none", "balanced"] = "none",
+    ) -> None:
+        super().__init__()
+        counts = torch.tensor(target.counts[0], dtype=torch.float64)
+        weights = counts.sum() / (len(counts) * counts) if class_weight == "balanced" else None
+        self.output = nn.Linear(state.width, len(counts))
+        self.label_smoothing = label_smoothing
+        self.register_buffer("class_weight", None if weights is None else weights.float(), persistent=False)
+        share = counts / counts.sum() if weights is None else torch.ones_like(counts) / len(counts)
+        self.register_buffer("share", share.float(), persistent=False)
+        self.baseline_loss = _entropy(share) or math.log(2)
+
+    def loss(self, signal: Signal, target: Tensor | Ragged, weight: Tensor | None) -> Loss:
+        """signal.vector (M·B, D); target (B, 1) int64, 0 where missing."""
+        assert isinstance(target, Tensor) and signal.vector is not None
+        label = for_members(target.squeeze(1) - 1, signal.members)
+        row_weight = for_members(weight, signal.members)
+        total = F.cross_entropy(
+            self.output(signal.vector),
+            label,
+            weight=self.class_weight,
+            ignore_index=-1,
+            label_smoothing=self.label_smoothing,
+            reduction="sum" if row_weight is None else "none",
+        )
+        if row_weight is not None:
+            total = (total * row_weight).sum()
+        return Loss(total, self.weigh(target, weight) * signal.members)
+
+    def weigh(self, target: Tensor | Ragged, weight: Tensor | None) -> Tensor:
+        assert isinstance(target, Tensor)
+        label = target.squeeze(1)
+        if weight is None and self.class_weight is None:
+            return torch.count_nonzero(label)
+        rows = (label > 0).to(self.share.dtype)
+        if self.class_weight is not None:
+            rows = rows * self.class_weight[torch.clamp(label - 1, min=0)]
+        return (rows if weight is None else rows * weight).sum()
+
+    def predict(self, signal: Signal) -> Prediction:
+        """``probability`` (B, K)."""
+        assert signal.vector is not None
+        probability = torch.softmax(self.output(signal.vector), dim=1)
+        return {"probability": over_members(probability, signal.members)}
+
+    def trivial(self, rows: int) -> Prediction:
+        return {"probability": self.share.expand(rows, -1)}
+
+
+@HEADS.register("rebuild_categories", target="category", needs="vector", metrics=("cell_accuracy",))
+class RebuildCategories(Head):
+    """Every category column that came in, each by a softmax of its own.
+
+    Args:
+        state: what the net gives.
+        target: the columns.
+    """
+
+    def __init__(self, state: SignalSpec, target: CategorySpec) -> None:
+        super().__init__()
+        self.sizes = list(target.sizes)
+        self.output = nn.Linear(state.width, sum(target.sizes))
+        shares = [torch.tensor(counts, dtype=torch.float64) / sum(counts) for counts in target.counts]
+        self.register_buffer("share", torch.cat(shares).float(), persistent=False)
+        self.baseline_loss = sum(_entropy(share) for share in shares) / len(shares) or math.log(2)
+
+    def loss(self, signal: Signal, target: Tensor | Ragged, weight: Tensor | None) -> Loss:
+        """signal.vector (M·B, D); target (B, columns) int64, 0 where missing."""
+        assert isinstance(target, Tensor) and signal.vector is not None
+        labels = for_members(target - 1, signal.members)
+        row_weight = for_members(weight, signal.members)
+        assert labels is not None
+        logits = self.output(signal.vector).split(self.sizes, dim=1)
+        rows = torch.stack(
+            [F.cross_entropy(x, labels[:, j], ignore_index=-1, reduction="none") for j, x in enumerate(logits)]
+        ).sum(0)  # (M·B,)
+        total = rows.sum() if row_weight is None else (rows * row_weight).sum()
+        return Loss(total, self.weigh(target, weight) * signal.members)
+
+    def weigh(self, target: Tensor | Ragged, weight: Tensor | None) -> Tensor:
+        assert isinstance(target, Tensor)
+        known = (target > 0).sum(1)
+        return (known if weight is None else known * weight).sum()
+
+    def predict(self, signal: Signal) -> Prediction:
+        """``probability`` (B, sum of K), the columns side by side, and ``index`` (B, columns), the likeliest from 1."""
+        assert signal.vector is not None
+        parts = [torch.softmax(x, dim=1) for x in self.output(signal.vector).split(self.sizes, dim=1)]
+        return self._answer(over_members(torch.cat(parts, dim=1), signal.members))
+
+    def trivial(self, rows: int) -> Prediction:
+        return self._answer(self.share.expand(rows, -1))
+
+    def _answer(self, probability: Tensor) -> Prediction:
+        index = torch.stack([part.argmax(1) + 1 for part in probability.split(self.sizes, dim=1)], dim=1)
+        return {"probability": probability, "index": index}
+
+
+def _entropy(share: Tensor) -> float:
+    """The cross-entropy, in nats, of always answering with the classes' shares."""
+    return float(torch.special.entr(share).sum())

@@ -1,0 +1,61 @@
+"""What a head is: the last part of a network, with its loss, its prediction and its trivial answer."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+from torch import Tensor, nn
+
+from fathom.registry import Registry
+from fathom.signals import Loss, Prediction, Ragged, Signal
+
+__all__ = ["HEADS", "METRICS", "Head"]
+
+HEADS = Registry("head", "fathom.heads")
+"""Facts of a head: ``target`` (the kind that it answers), ``needs`` (the part of a Signal that it stands on, or
+None), ``metrics`` (names, the first being the one to quote) and ``whole_batch`` (its loss is no sum over rows)."""
+
+METRICS = Registry("metric", "fathom.heads")
+
+
+class Head(nn.Module, ABC):
+    """Built from what stands before it and the spec of its target: ``Head(state, target, *, options)``.
+
+    Attributes:
+        baseline_loss: the loss, a unit of weight, of always giving the trivial answer; above 0. Losses of several
+            heads are divided by it, and skill is measured from it.
+    """
+
+    baseline_loss: float = 1.0
+
+    @abstractmethod
+    def loss(self, signal: Signal, target: Tensor | Ragged, weight: Tensor | None) -> Loss:
+        """Sum the loss over rows (and members).
+
+        Args:
+            signal: the state, of M·B rows.
+            target: (B, ...) as the target's kind encodes it; a missing one counts nothing.
+            weight: (B,) sample weights, or None where every row counts 1.
+        """
+
+    @abstractmethod
+    def weigh(self, target: Tensor | Ragged, weight: Tensor | None) -> Tensor:
+        """() the weight that ``loss`` will return, for one member: known before anything is computed."""
+
+    @abstractmethod
+    def predict(self, signal: Signal) -> Prediction:
+        """Tensors of (B, ...), averaged over members."""
+
+    def trivial(self, rows: int) -> Prediction | None:
+        """What to answer without looking at the input, (rows, ...), or None where there is no such answer."""
+        return None
+
+
+def for_members(value: Tensor | None, members: int) -> Tensor | None:
+    """Repeat (B, ...) for each of M members, to (M·B, ...)."""
+    return value if value is None or members == 1 else value.repeat(members, *[1] * (value.dim() - 1))
+
+
+def over_members(value: Tensor, members: int) -> Tensor:
+    """The mean of (M·B, ...) over members, (B, ...)."""
+    return value if members == 1 else value.view(members, -1, *value.shape[1:]).mean(0)

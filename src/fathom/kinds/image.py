@@ -1,0 +1,235 @@
+"""Pictures: files, encoded bytes, or arrays of pixels."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import torch
+from torch import Tensor
+
+from fathom.errors import SourceError
+from fathom.kinds.kind import KINDS, Claim, Kind, Statistics
+from fathom.registry import Range
+from fathom.runtime import available_threads
+from fathom.signals import ImageSpec, Ragged
+
+__all__ = ["Image"]
+
+SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".ppm", ".pgm", ".pbm", ".tif", ".tiff", ".webp")
+SAMPLED_PICTURES = 512
+
+
+@KINDS.register("image", packed=False, entry="flatten", net="convnet", head="rebuild_image", rebuild="rebuild_image")
+class Image(Kind):
+    """A picture, grey or RGB; all pictures of a column are brought to one size.
+
+    Args:
+        state: what ``fit`` returned.
+        size: height and width in pixels; 0 takes the pictures' own size, at most ``max_size``.
+        max_size: the longest side where ``size`` is 0.
+    """
+
+    def __init__(
+        self,
+        state: Statistics,
+        *,
+        size: Annotated[int, Range(0, 4096)] = 0,
+        max_size: Annotated[int, Range(4, 4096)] = 64,
+    ) -> None:
+        super().__init__(state)
+        height, width = (size, size) if size else _fitted(*self.state["size"], max_size)
+        self._size = (height, width)
+
+    @classmethod
+    def claim(cls, column: pa.ChunkedArray, *, target: bool) -> Claim | None:
+        if _pixel_shape(column.type) is not None:
+            return Claim(0.9, "arrays of pixels")
+        if _is_picture_struct(column.type):
+            return Claim(0.9, "picture files")
+        if not (pa.types.is_string(column.type) or pa.types.is_large_string(column.type)):
+            return None
+        named = pc.ends_with(pc.utf8_lower(column), pattern=SUFFIXES[0])
+        for suffix in SUFFIXES[1:]:
+            named = pc.or_(named, pc.ends_with(pc.utf8_lower(column), pattern=suffix))
+        return Claim(0.9, "names of picture files") if len(column) and pc.all(named).as_py() else None
+
+    @classmethod
+    def locate(cls, column: pa.ChunkedArray, base: str) -> pa.ChunkedArray:
+        if not pa.types.is_string(column.type):
+            return column
+        return pc.if_else(pc.starts_with(column, "/"), column, pc.binary_join_element_wise(base, column, "/"))
+
+    @classmethod
+    def count(cls, column: pa.ChunkedArray, weight: np.ndarray | None = None) -> Statistics:
+        """Moments and sizes of at most SAMPLED_PICTURES pictures, spread evenly over the rows."""
+        present = pc.indices_nonzero(pc.is_valid(column)).to_numpy()
+        index = (
+            present[np.unique(np.linspace(0, len(present) - 1, SAMPLED_PICTURES).astype(int))] if len(present) else []
+        )
+        pictures = list(_pictures(column.take(pa.array(index, pa.int64()))))
+        channels = max((_channels(picture) for picture in pictures), default=1)
+        arrays = [_pixels(picture, channels, None) for picture in pictures]  # (C, H, W) each
+        sizes = [array.shape[1:] for array in arrays]
+        return {
+            "channels": channels,
+            "sizes": [[int(height), int(width)] for height, width in sizes],
+            "pixels": [sum(array[0].size for array in arrays)] * channels,
+            "sum": [float(sum(array[c].sum(dtype=np.float64) for array in arrays)) for c in range(channels)],
+            "squares": [
+                float(sum(np.square(array[c], dtype=np.float64).sum() for array in arrays)) for c in range(channels)
+            ],
+        }
+
+    @classmethod
+    def merge(cls, first: Statistics, second: Statistics) -> Statistics:
+        channels = max(first["channels"], second["channels"])
+        parts = [_widened(part, channels) for part in (first, second)]
+        added = {
+            name: [a + b for a, b in zip(parts[0][name], parts[1][name], strict=True)]
+            for name in ("pixels", "sum", "squares")
+        }
+        return {"channels": channels, "sizes": first["sizes"] + second["sizes"], **added}
+
+    @classmethod
+    def fit(cls, statistics: Statistics) -> Statistics:
+        pixels = np.maximum(1, np.array(statistics["pixels"], dtype=np.float64))
+        mean = np.array(statistics["sum"]) / pixels
+        variance = np.maximum(0.0, np.array(statistics["squares"]) / pixels - mean**2)
+        sizes = statistics["sizes"] or [[28, 28]]
+        return {
+            "channels": statistics["channels"],
+            "size": [int(side) for side in np.median(np.array(sizes), axis=0)],
+            "mean": mean.tolist(),
+            "deviation": np.sqrt(variance).tolist(),
+        }
+
+    @property
+    def spec(self) -> ImageSpec:
+        deviation = tuple(value if value > 0 else 1.0 for value in self.state["deviation"])
+        return ImageSpec(self.state["channels"], *self._size, tuple(self.state["mean"]), deviation)
+
+    def encode(self, column: pa.ChunkedArray) -> dict[str, Tensor | Ragged]:
+        """``""`` is (N, C, H, W) uint8, ``"size"`` is (N, 2) int64: each picture's own height and width."""
+        whole = _whole_array(column, self.state["channels"], self._size)
+        if whole is not None:
+            sizes = torch.tensor(self._size).expand(len(whole), 2).contiguous()
+            return {"": torch.from_numpy(whole), "size": sizes}
+        with ThreadPoolExecutor(available_threads()) as pool:
+            rows = list(pool.map(self._encode_one, _pictures(column), chunksize=16))
+        pixels = (
+            np.stack([row[0] for row in rows]) if rows else np.empty((0, self.state["channels"], *self._size), np.uint8)
+        )
+        sizes = torch.tensor([row[1] for row in rows]).reshape(-1, 2)
+        return {"": torch.from_numpy(pixels), "size": sizes}
+
+    def decode(self, prediction: Mapping[str, np.ndarray]) -> dict[str, pa.Array]:
+        """``value`` (N, C, H, W) in 0 to 255, as arrays of pixels (H, W) or (H, W, C)."""
+        value = np.rint(np.clip(prediction["value"], 0, 255)).astype(np.uint8)
+        pictures = value[:, 0] if self.state["channels"] == 1 else value.transpose(0, 2, 3, 1)
+        return {"": pa.FixedShapeTensorArray.from_numpy_ndarray(np.ascontiguousarray(pictures))}
+
+    def _encode_one(self, picture: Any) -> tuple[np.ndarray, tuple[int, int]]:
+        if picture is None:
+            return np.zeros((self.state["channels"], *self._size), np.uint8), (0, 0)
+        pixels = _opened(picture)
+        return _pixels(pixels, self.state["channels"], self._size), (pixels.height, pixels.width)
+
+
+def _fitted(height: int, width: int, longest: int) -> tuple[int, int]:
+    shrink = min(1.0, longest / max(height, width))
+    return max(1, round(height * shrink)), max(1, round(width * shrink))
+
+
+def _pixel_shape(kind: pa.DataType) -> tuple[int, ...] | None:
+    """(H, W) or (H, W, C) of a column of arrays of pixels."""
+    if not isinstance(kind, pa.FixedShapeTensorType) or not pa.types.is_uint8(kind.value_type):
+        return None
+    shape = tuple(kind.shape)
+    return shape if len(shape) == 2 or (len(shape) == 3 and shape[2] in (1, 3, 4)) else None
+
+
+def _is_picture_struct(kind: pa.DataType) -> bool:
+    return pa.types.is_struct(kind) and {field.name for field in kind} == {"bytes", "path"}
+
+
+def _whole_array(column: pa.ChunkedArray, channels: int, size: tuple[int, int]) -> np.ndarray | None:
+    """All pictures at once, (N, C, H, W), where they are arrays of the right size already."""
+    shape = _pixel_shape(column.type)
+    if shape is None or shape[:2] != size or column.null_count or (shape[2] if len(shape) == 3 else 1) != channels:
+        return None
+    arrays = [chunk.to_numpy_ndarray() for chunk in column.chunks] or [np.empty((0, *shape), np.uint8)]
+    pixels = np.concatenate(arrays)
+    pixels = pixels[:, None] if len(shape) == 2 else pixels.transpose(0, 3, 1, 2)
+    return np.array(pixels, order="C")
+
+
+def _pictures(column: pa.ChunkedArray) -> Any:
+    """Each cell as a path, bytes, an array, or None, one at a time."""
+    for chunk in column.chunks:
+        if _pixel_shape(column.type) is not None:
+            for array, valid in zip(chunk.to_numpy_ndarray(), chunk.is_valid(), strict=True):
+                yield array if valid.as_py() else None
+        else:
+            yield from (_located(cell.as_py()) for cell in chunk)
+
+
+def _located(cell: Any) -> Any:
+    if isinstance(cell, dict):
+        return cell["bytes"] or cell["path"]
+    return cell
+
+
+def _opened(picture: Any) -> Any:
+    """A Pillow image, upright, of mode L or RGB."""
+    from PIL import Image as Pillow
+    from PIL import ImageOps, UnidentifiedImageError
+
+    if isinstance(picture, np.ndarray):
+        return Pillow.fromarray(picture[..., 0] if picture.shape[-1:] == (1,) else picture)
+    try:
+        image = Pillow.open(io.BytesIO(picture) if isinstance(picture, bytes) else picture)
+        image = ImageOps.exif_transpose(image)
+        if image.mode.startswith("I") or image.mode == "F":
+            return Pillow.fromarray(_eight_bits(np.asarray(image)))
+        return image.convert("L" if image.mode in ("1", "L", "LA") else "RGB")
+    except FileNotFoundError as error:
+        raise SourceError(f"no such picture: {picture}") from error
+    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Pillow.DecompressionBombError) as error:
+        name = "a picture held as bytes" if isinstance(picture, bytes) else Path(picture)
+        raise SourceError(f"{name} cannot be read as a picture: {error}") from error
+
+
+def _eight_bits(array: np.ndarray) -> np.ndarray:
+    """16-bit and floating pictures at 8 bits: the high byte, or 0 to 1 stretched."""
+    highest = float(array.max(initial=0))
+    factor = 255.0 if highest <= 1 else 1.0 if highest <= 255 else 255 / 65535
+    return np.clip(array * factor, 0, 255).astype(np.uint8)
+
+
+def _channels(picture: Any) -> int:
+    return 1 if _opened(picture).mode == "L" else 3
+
+
+def _pixels(picture: Any, channels: int, size: tuple[int, int] | None) -> np.ndarray:
+    """(C, H, W) uint8 of a picture, brought to ``size`` (height, width) where one is given."""
+    from PIL import Image as Pillow
+
+    image = picture if isinstance(picture, Pillow.Image) else _opened(picture)
+    image = image.convert("L" if channels == 1 else "RGB")
+    if size is not None and (image.height, image.width) != size:
+        image = image.resize((size[1], size[0]), Pillow.Resampling.BILINEAR, reducing_gap=2.0)
+    array = np.asarray(image)
+    return array[None] if channels == 1 else np.ascontiguousarray(array.transpose(2, 0, 1))
+
+
+def _widened(statistics: Statistics, channels: int) -> Statistics:
+    """Statistics of grey pictures as those of RGB ones, where another shard holds colour."""
+    repeats = channels // statistics["channels"]
+    return {**statistics, **{name: statistics[name] * repeats for name in ("pixels", "sum", "squares")}}

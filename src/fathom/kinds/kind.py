@@ -1,0 +1,103 @@
+"""What a kind is: how a column becomes tensors, and how tensors become its values again."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from torch import Tensor
+
+from fathom.errors import SchemaError
+from fathom.registry import Registry
+from fathom.signals import Ragged, Samples
+
+__all__ = ["KINDS", "Claim", "Kind", "Statistics"]
+
+KINDS = Registry("kind", "fathom.kinds")
+"""Facts of a kind: ``packed`` (its input columns travel as one tensor), ``entry`` (the net that turns its tensor
+into a vector without learning a representation), ``net`` (its default net, if that is another), ``head`` (its
+default head as a target) and ``rebuild`` (the head that rebuilds it when there is no target)."""
+
+Statistics = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A kind's wish to have a column: how sure it is, in 0 to 1, and why, in a few words for the table."""
+
+    confidence: float
+    reason: str
+
+
+class Kind(ABC):
+    """A fitted kind of one column.
+
+    Args:
+        state: what ``fit`` returned; plain JSON.
+    """
+
+    def __init__(self, state: Statistics) -> None:
+        self.state = dict(state)
+
+    @classmethod
+    @abstractmethod
+    def claim(cls, column: pa.ChunkedArray, *, target: bool) -> Claim | None:
+        """Say how well this kind suits a column, from its type and all its cells; None if not at all."""
+
+    @classmethod
+    @abstractmethod
+    def count(cls, column: pa.ChunkedArray, weight: np.ndarray | None = None) -> Statistics:
+        """Statistics of some training rows, plain JSON; ``weight`` is (N,) float64."""
+
+    @classmethod
+    @abstractmethod
+    def merge(cls, first: Statistics, second: Statistics) -> Statistics:
+        """The statistics of two sets of rows together."""
+
+    @classmethod
+    def locate(cls, column: pa.ChunkedArray, base: str) -> pa.ChunkedArray:
+        """Cells that name files beside the source, with the source's directory before them."""
+        return column
+
+    @classmethod
+    def fit(cls, statistics: Statistics) -> Statistics:
+        """What a model keeps of the statistics; plain JSON."""
+        return statistics
+
+    @classmethod
+    def cut(cls, column: pa.ChunkedArray, fractions: tuple[float, ...]) -> list[pa.ChunkedArray]:
+        """Cut one long row into as many columns of one row as there are fractions, in order.
+
+        Raises:
+            SchemaError: a value of this kind cannot be cut.
+        """
+        raise SchemaError(f"one row of kind {cls.__name__.lower()!r} cannot be split; at least 10 rows are needed")
+
+    @property
+    @abstractmethod
+    def spec(self) -> Any:
+        """The plain description from which nets and heads are built."""
+
+    @abstractmethod
+    def encode(self, column: pa.ChunkedArray) -> dict[str, Tensor | Ragged]:
+        """Tensors of a column: the values under ``""``, and whatever travels beside them under a name."""
+
+    @abstractmethod
+    def decode(self, prediction: Mapping[str, np.ndarray]) -> dict[str, pa.Array]:
+        """Columns of a prediction: the values under ``""``, and what stands beside them under a name."""
+
+    def truth(self, encoded: Tensor | Ragged) -> np.ndarray | None:
+        """Encoded targets in the numbers that metrics take, (N,) or (N, D), or None where no metric takes them."""
+        return None
+
+    def values(self, prediction: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """A head's prediction in the numbers that metrics take."""
+        return dict(prediction)
+
+    def samples(self, encoded: Tensor | Ragged) -> Samples:
+        """What is counted as one sample where this kind is the target: a row, unless the kind says windows."""
+        return Samples.whole(len(encoded))

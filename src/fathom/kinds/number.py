@@ -1,0 +1,220 @@
+"""Numbers: one to a row, or a block of several that belong together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import torch
+from torch import Tensor
+
+from fathom.errors import SchemaError
+from fathom.kinds.kind import KINDS, Claim, Kind, Statistics
+from fathom.signals import NumberSpec, Ragged
+
+__all__ = ["Number"]
+
+SKETCH_POINTS = 1024
+SKETCH_ROWS = 100_000
+NUM_EDGES = 65
+# Beyond this ratio of mean to spread, float32 would lose more than a thousandth of the spread.
+SHIFT_RATIO = 1e4
+FLOAT32_MAX = float(np.finfo(np.float32).max)
+
+
+@KINDS.register("number", packed=True, entry="scale", head="regress", rebuild="regress")
+class Number(Kind):
+    """A quantity; missing is NaN.
+
+    A column of fixed-size lists is a block: its numbers are kept together and share one encoding.
+    """
+
+    @classmethod
+    def claim(cls, column: pa.ChunkedArray, *, target: bool) -> Claim | None:
+        if _block_width(column.type) is not None:
+            return Claim(0.6, f"block of {_block_width(column.type)} numbers")
+        if pa.types.is_floating(column.type) or pa.types.is_decimal(column.type):
+            return Claim(0.6, "decimals")
+        if pa.types.is_integer(column.type):
+            return Claim(0.5, "whole numbers")
+        return Claim(0.1, "no value at all") if pa.types.is_null(column.type) else None
+
+    @classmethod
+    def count(cls, column: pa.ChunkedArray, weight: np.ndarray | None = None) -> Statistics:
+        values = _numbers(column)  # (N, D)
+        weights = np.ones(len(values)) if weight is None else np.asarray(weight, dtype=np.float64)
+        present = np.isfinite(values)
+        filled = np.where(present, values, 0.0)
+        shares = present * weights[:, None]
+        total = shares.sum(axis=0)
+        mean = _ratio((filled * shares).sum(axis=0), total)
+        squares = (shares * np.where(present, values - mean, 0.0) ** 2).sum(axis=0)
+        return {
+            "type": str(column.type),
+            "weight": total.tolist(),
+            "missing": (~present).sum(axis=0).tolist(),
+            "mean": mean.tolist(),
+            "squares": squares.tolist(),
+            "sketch": [_sketch(values[:, j], weights, len(values)) for j in range(values.shape[1])],
+        }
+
+    @classmethod
+    def merge(cls, first: Statistics, second: Statistics) -> Statistics:
+        """Chan, Golub and LeVeque (1979), equation 2.1, for the moments; sketches are concatenated and thinned."""
+        weights = np.array(first["weight"]), np.array(second["weight"])
+        total = weights[0] + weights[1]
+        gap = np.array(second["mean"]) - np.array(first["mean"])
+        mean = np.array(first["mean"]) + gap * _ratio(weights[1], total)
+        squares = np.array(first["squares"]) + second["squares"] + gap**2 * _ratio(weights[0] * weights[1], total)
+        return {
+            "type": first["type"],
+            "weight": total.tolist(),
+            "missing": (np.array(first["missing"]) + second["missing"]).tolist(),
+            "mean": mean.tolist(),
+            "squares": squares.tolist(),
+            "sketch": [_merged_sketch(a, b) for a, b in zip(first["sketch"], second["sketch"], strict=True)],
+        }
+
+    @classmethod
+    def fit(cls, statistics: Statistics) -> Statistics:
+        mean, total = np.array(statistics["mean"]), np.array(statistics["weight"])
+        deviation = np.sqrt(_ratio(np.array(statistics["squares"]), total))
+        edges = np.stack([_quantiles(sketch) for sketch in statistics["sketch"]])  # (D, NUM_EDGES)
+        spread = np.where(deviation > 0, deviation, 1.0)
+        far = (np.abs(mean) > SHIFT_RATIO * spread) | (np.abs(edges).max(axis=1) > 2**24)
+        return {
+            "type": statistics["type"],
+            "mean": mean.tolist(),
+            "deviation": deviation.tolist(),
+            "missing": statistics["missing"],
+            "shift": np.where(far, mean, 0.0).tolist(),
+            "edges": edges.tolist(),
+        }
+
+    @property
+    def spec(self) -> NumberSpec:
+        shift = np.array(self.state["shift"])
+        edges = np.array(self.state["edges"]) - shift[:, None]
+        deviation = np.array(self.state["deviation"])
+        mean = np.array(self.state["mean"]) - shift
+        # A spread that is rounding error of the values themselves is no spread.
+        constant = deviation <= 1e-12 * np.maximum(1e-300, np.abs(self.state["mean"]))
+        deviation = np.where(constant, 1.0, deviation)
+        quarter = NUM_EDGES // 4
+        spread = edges[:, -1 - quarter] - edges[:, quarter]
+        wide = np.where(spread > 0, spread, (edges[:, -1] - edges[:, 0]) / 2)
+        return NumberSpec(
+            count=len(mean),
+            centre=tuple(edges[:, NUM_EDGES // 2].tolist()),
+            scale=tuple(np.where(constant | (wide <= 0), deviation, wide).tolist()),
+            mean=tuple(mean.tolist()),
+            deviation=tuple(deviation.tolist()),
+            edges=tuple(tuple(row) for row in edges.tolist()),
+            missing=tuple(count > 0 for count in self.state["missing"]),
+        )
+
+    def encode(self, column: pa.ChunkedArray) -> dict[str, Tensor | Ragged]:
+        values = _numbers(column)
+        width = len(self.state["mean"])
+        if values.shape[1] != width:
+            raise SchemaError(f"a row holds {values.shape[1]} numbers where the model was fitted on {width}")
+        shifted = np.clip(values - np.array(self.state["shift"]), -FLOAT32_MAX, FLOAT32_MAX)
+        return {"": torch.from_numpy(shifted.astype(np.float32))}
+
+    def truth(self, encoded: Tensor | Ragged) -> np.ndarray | None:
+        assert isinstance(encoded, Tensor)
+        return self.values({"value": encoded.squeeze(1).numpy() if encoded.shape[1] == 1 else encoded.numpy()})["value"]
+
+    def values(self, prediction: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        shift = self.state["shift"][0] if len(self.state["shift"]) == 1 else np.array(self.state["shift"])
+        return {name: np.asarray(value, dtype=np.float64) + shift for name, value in prediction.items()}
+
+    def decode(self, prediction: Mapping[str, np.ndarray]) -> dict[str, pa.Array]:
+        """``value`` (N,) or (N, D), and one column a quantile ``q0.1`` where there are any."""
+        values = self.values(prediction)
+        columns = {"": _column(values.pop("value"), self.state["type"])}
+        return columns | {name: pa.array(quantile) for name, quantile in values.items()}
+
+
+def _column(value: np.ndarray, kind: str) -> pa.Array:
+    if value.ndim == 2 and (kind.startswith(("fixed", "extension")) or value.shape[1] > 1):
+        return pa.FixedSizeListArray.from_arrays(pa.array(value.ravel()), value.shape[1])
+    return pa.array(value.reshape(-1))
+
+
+def _block_width(kind: pa.DataType) -> int | None:
+    """How many numbers a cell of this type holds, if it holds a fixed number of them."""
+    if isinstance(kind, pa.FixedShapeTensorType) and len(kind.shape) == 1 and not pa.types.is_uint8(kind.value_type):
+        return int(kind.shape[0])
+    if pa.types.is_fixed_size_list(kind) and _is_numeric(kind.value_type):
+        return int(kind.list_size)
+    return None
+
+
+def _is_numeric(kind: pa.DataType) -> bool:
+    return pa.types.is_floating(kind) or pa.types.is_integer(kind)
+
+
+def _numbers(column: pa.ChunkedArray) -> np.ndarray:
+    """The column as (N, D) float64, missing as NaN, infinite too."""
+    width = _block_width(column.type)
+    if width is not None:
+        chunks = [chunk.storage if isinstance(chunk, pa.ExtensionArray) else chunk for chunk in column.chunks]
+        flat = [chunk.flatten().to_numpy(zero_copy_only=False) for chunk in chunks]
+        values = np.concatenate(flat).astype(np.float64) if flat else np.empty(0)
+        values = values.reshape(-1, width)
+    else:
+        values = _scalar_numbers(column).reshape(-1, 1)
+    values[~np.isfinite(values)] = np.nan
+    return values
+
+
+def _scalar_numbers(column: pa.ChunkedArray) -> np.ndarray:
+    try:
+        numbers = pc.cast(column, pa.float64(), safe=False)
+    except pa.ArrowInvalid as error:
+        raise SchemaError(f"a number was expected: {str(error).splitlines()[0]}") from error
+    return np.array(numbers.to_numpy(zero_copy_only=False), dtype=np.float64)
+
+
+def _ratio(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:
+    """Division in which 0 / 0 is 0."""
+    return np.divide(numerator, denominator, out=np.zeros_like(numerator, dtype=float), where=denominator > 0)
+
+
+def _sketch(values: np.ndarray, weights: np.ndarray, rows: int) -> dict[str, list[float]]:
+    """Weighted points that stand for a column's distribution; exact while there are at most SKETCH_POINTS values."""
+    stride = max(1, rows // SKETCH_ROWS)
+    values, weights = values[::stride], weights[::stride] * stride
+    keep = np.isfinite(values) & (weights > 0)
+    return _thinned(values[keep], weights[keep])
+
+
+def _merged_sketch(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, list[float]]:
+    values = np.concatenate([first["values"], second["values"]])
+    return _thinned(values, np.concatenate([first["weights"], second["weights"]]))
+
+
+def _thinned(values: np.ndarray, weights: np.ndarray) -> dict[str, list[float]]:
+    unique, place = np.unique(values, return_inverse=True)
+    summed = np.bincount(place, weights=weights, minlength=len(unique))
+    if len(unique) > SKETCH_POINTS:
+        total = summed.sum()
+        levels = (np.arange(SKETCH_POINTS) + 0.5) / SKETCH_POINTS
+        inner = np.interp(levels[1:-1] * total, summed.cumsum() - summed / 2, unique)
+        unique = np.concatenate([unique[:1], inner, unique[-1:]])
+        summed = np.full(SKETCH_POINTS, total / SKETCH_POINTS)
+    return {"values": unique.tolist(), "weights": summed.tolist()}
+
+
+def _quantiles(sketch: Mapping[str, Any]) -> np.ndarray:
+    values, weights = np.array(sketch["values"]), np.array(sketch["weights"])
+    if not len(values):
+        return np.zeros(NUM_EDGES)
+    middle = weights.cumsum() - weights / 2
+    edges = np.interp(np.linspace(0, 1, NUM_EDGES) * weights.sum(), middle, values)
+    edges[0], edges[-1] = values[0], values[-1]
+    return edges

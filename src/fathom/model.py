@@ -1,0 +1,375 @@
+"""The trained thing: a schema and a network, with what it predicts, how good it is, and how it is kept."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import torch
+from torch import Tensor
+
+from fathom.data.store import TensorStore
+from fathom.errors import ConfigError, ModelError, SchemaError, unknown_name
+from fathom.heads import HEADS, METRICS
+from fathom.heads.metrics import score
+from fathom.network import Layout, Network
+from fathom.runtime import fsync_directory, seeded, write_atomic
+from fathom.schema import Schema
+from fathom.signals import WEIGHT, Batch, Ragged, Role, target_key, to_device
+
+__all__ = ["Metric", "Model", "Scores"]
+
+FORMAT = 1
+ROWS_AT_ONCE = 1024
+NETWORK, SCHEMA, WEIGHTS, METRICS_FILE, MANIFEST = (
+    "network.json",
+    "schema.json",
+    "weights.safetensors",
+    "metrics.json",
+    "MANIFEST.json",
+)
+
+Answers = dict[str, dict[str, np.ndarray]]
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A score on given rows, with its 95 % interval, beside the linear model and the trivial answer."""
+
+    value: float
+    low: float
+    high: float
+    linear: float | None = None
+    trivial: float | None = None
+
+
+Scores = dict[str, dict[str, Metric]]
+
+
+class Model:
+    """A network and the schema of the rows it takes.
+
+    Args:
+        schema: fitted columns.
+        layout: the nets and heads.
+        seed: of the network's first weights.
+    """
+
+    def __init__(self, schema: Schema, layout: Layout, *, seed: int = 0) -> None:
+        self.schema = schema
+        self.layout = layout
+        self.metrics: Scores = {}
+        with seeded(seed):
+            self.network = Network(schema.inputs(), schema.targets(), layout)
+
+    @cached_property
+    def targets(self) -> list[str]:
+        return [column.name for column in self.schema.of_role(Role.TARGET)]
+
+    def predict(self, table: pa.Table, *, double: bool = False) -> pa.Table:
+        """What the network answers for each row.
+
+        Args:
+            table: rows with every input column.
+            double: compute in float64, so that a row's answer does not depend on the rows beside it.
+
+        Returns:
+            One column a target, beside it its probabilities or quantiles; with no target, the rebuilt columns.
+        """
+        store = self.schema.encode(table, targets=False)
+        answers = self.answers(store, double=double)
+        columns = {}
+        for name, answer in answers.items():
+            columns |= self.schema.decode(name, answer)
+        return pa.table(columns)
+
+    def embed(self, table: pa.Table) -> np.ndarray:
+        """The vectors on which the heads stand, (N, D) float32, averaged over members."""
+        if "vector" not in self.network.gives.gives:
+            raise ModelError("this network has no vector to embed rows in")
+        vectors = []
+        for batch in self._batches(self.schema.encode(table, targets=False)):
+            signal = self.network(batch)
+            vectors.append(signal.vector.view(signal.members, -1, signal.vector.shape[1]).mean(0).cpu())
+        return torch.cat(vectors).numpy()
+
+    def answers(self, store: TensorStore, *, double: bool = False) -> Answers:
+        """Each head's prediction for all samples of a store."""
+        parts: dict[str, dict[str, list[Tensor]]] = {}
+        for batch in self._batches(store, double=double):
+            for name, prediction in self.network.predict(batch).items():
+                for key, value in prediction.items():
+                    parts.setdefault(name, {}).setdefault(key, []).append(value.cpu())
+        return {name: {key: torch.cat(v).numpy() for key, v in heads.items()} for name, heads in parts.items()}
+
+    def losses(self, store: TensorStore) -> dict[str, float]:
+        """Each head's loss, a unit of weight and of its baseline; NaN where no sample has its target."""
+        totals: dict[str, list[float]] = {}
+        for batch in self._batches(store):
+            for name, loss in self.network.loss(batch, "network").items():
+                total, weight = totals.setdefault(name, [0.0, 0.0])
+                totals[name] = [total + float(loss.total), weight + float(loss.weight)]
+        heads = len(self.network.head_names)
+        return {name: heads * total / weight if weight else np.nan for name, (total, weight) in totals.items()}
+
+    def skill(self, store: TensorStore) -> float:
+        """The mean over heads of 1 - loss / trivial loss: 0 is no better than not looking, 1 is perfect."""
+        return 1 - float(np.nanmean(list(self.losses(store).values())))
+
+    def score(self, store: TensorStore, metric: str) -> float:
+        """A metric's mean over the heads that have it.
+
+        Raises:
+            ConfigError: no head has it.
+        """
+        having = [name for name in self.network.head_names if metric in self._metrics_of(name)]
+        if not having:
+            known = {other for name in self.network.head_names for other in self._metrics_of(name)}
+            raise ConfigError(unknown_name("metric", metric, ["skill", *sorted(known)]))
+        answers, values = self.answers(store), []
+        for name in having:
+            rows = self._rows(name, store, None, 0)
+            values.append(_plain_metric(metric, rows, self._values(name, answers[name])))
+        return float(np.mean(values))
+
+    def evaluate(self, table: pa.Table, *, linear: Model | None = None, seed: int = 0) -> Scores:
+        """Score the network on rows that have their targets.
+
+        Args:
+            table: rows with every input and target column.
+            linear: the linear model of the same schema, to stand beside.
+            seed: of the intervals' resampling.
+
+        Returns:
+            Metrics by target (or rebuilt input) and name, the one to quote first.
+
+        Raises:
+            SchemaError: no row has a target.
+        """
+        store = self.schema.encode(table)
+        answers = self.answers(store)
+        beside = linear.answers(store) if linear is not None else {}
+        groups = _groups(self.schema, table)
+        scores: Scores = {}
+        for name in self.network.head_names:
+            names = self._metrics_of(name)
+            if not names:
+                scores[name] = {"loss": Metric(self.losses(store)[name], np.nan, np.nan)}
+                continue
+            rows = self._rows(name, store, groups, seed)
+            others = {"linear": beside.get(name), "trivial": self._trivial(name, len(rows.known))}
+            values = {other: self._values(name, answer) for other, answer in others.items() if answer is not None}
+            answer = self._values(name, answers[name])
+            scores[name] = {metric: _metric(metric, rows, answer, values) for metric in names}
+        return scores
+
+    def save(self, directory: Path) -> None:
+        """Write the model's files into a new directory, which appears whole or not at all.
+
+        Raises:
+            ModelError: the directory exists.
+        """
+        if directory.exists():
+            raise ModelError(f"{directory} exists already; name another place")
+        temporary = directory.with_name(directory.name + ".tmp")
+        shutil.rmtree(temporary, ignore_errors=True)
+        temporary.mkdir(parents=True)
+        files = self.files()
+        for name, content in files.items():
+            write_atomic(temporary / name, content)
+        temporary.rename(directory)
+        fsync_directory(directory.parent)
+
+    def files(self) -> dict[str, bytes]:
+        """The model's files by name; the manifest holds the sha256 of every other."""
+        from safetensors.torch import save
+
+        weights = {name: value.detach().cpu().contiguous() for name, value in self.network.state_dict().items()}
+        metrics = {head: {name: asdict(m) for name, m in scores.items()} for head, scores in self.metrics.items()}
+        files = {
+            NETWORK: _json({"format": FORMAT, "layout": self.layout.state()}),
+            SCHEMA: _json({"format": FORMAT, "columns": self.schema.state()}),
+            WEIGHTS: save(_without_twins(weights)),
+            METRICS_FILE: _json(metrics),
+        }
+        digests = {name: sha256(content).hexdigest() for name, content in files.items()}
+        return {**files, MANIFEST: _json({"format": FORMAT, "torch": torch.__version__, "sha256": digests})}
+
+    @classmethod
+    def load(cls, directory: Path) -> Model:
+        """Read a model's directory; no code is run from it.
+
+        Raises:
+            ModelError: a file is missing, altered, or of a format that this version does not read.
+        """
+        if not (directory / MANIFEST).is_file():
+            raise ModelError(f"{directory} is no model: it has no {MANIFEST}")
+        names = (NETWORK, SCHEMA, WEIGHTS, METRICS_FILE, MANIFEST)
+        return cls.from_files({name: (directory / name).read_bytes() for name in names if (directory / name).is_file()})
+
+    @classmethod
+    def from_files(cls, files: Mapping[str, bytes]) -> Model:
+        """Rebuild a model from its files, the manifest checked first.
+
+        Raises:
+            ModelError: as ``load``.
+        """
+        from safetensors.torch import load
+
+        _check_manifest(files)
+        network, schema = json.loads(files[NETWORK]), json.loads(files[SCHEMA])
+        model = cls(Schema.from_state(schema["columns"]), Layout.from_state(network["layout"]))
+        missing, unexpected = model.network.load_state_dict(load(files[WEIGHTS]), strict=False)
+        absent = set(missing) - _twins(dict(model.network.state_dict()))
+        if absent or unexpected:
+            raise ModelError(f"{WEIGHTS} does not fit {NETWORK}: {sorted(absent | set(unexpected))[:5]}")
+        stored = json.loads(files[METRICS_FILE])
+        model.metrics = {head: {name: Metric(**m) for name, m in scores.items()} for head, scores in stored.items()}
+        model.network.eval()
+        return model
+
+    def _batches(self, store: TensorStore, *, double: bool = False) -> Iterator[Batch]:
+        """Batches in order, with the network in eval mode and, if asked, in double, as long as they are drawn."""
+        network, training = self.network, self.network.training
+        device = next((p.device for p in network.parameters()), torch.device("cpu"))
+        before = next((p.dtype for p in network.parameters()), torch.float32)
+        network.eval()
+        try:
+            if double:
+                network.double()
+            with torch.inference_mode():
+                for batch in store.in_order(ROWS_AT_ONCE):
+                    yield to_device(_doubled(batch) if double else batch, device)
+        finally:
+            network.train(training)
+            network.to(before)
+
+    def _metrics_of(self, name: str) -> tuple[str, ...]:
+        return tuple(HEADS.get(self.layout.heads[name].name).facts["metrics"])
+
+    def _rows(self, name: str, store: TensorStore, groups: np.ndarray | None, seed: int) -> _Rows:
+        truth = self._truth(name, store)
+        assert truth is not None, f"head of {name!r} has metrics, but its kind gives no truth"
+        known = _known(truth)
+        if not known.any():
+            raise SchemaError(f"none of {len(known):,} rows has a value of {name!r} that the model knows")
+        return _Rows(truth, known, _weights(store), groups, seed)
+
+    def _truth(self, name: str, store: TensorStore) -> np.ndarray | None:
+        column = next((c for c in self.schema.of_role(Role.TARGET) if c.name == name), None)
+        if column is not None and column.fitted is not None:
+            return column.fitted.truth(store.tensors[target_key(name)])
+        value = store.tensors[name]
+        return None if isinstance(value, Ragged) else value.numpy()
+
+    def _values(self, name: str, answer: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """A prediction in the target's own unit; what was rebuilt stays in the unit of its tensor."""
+        column = next((c for c in self.schema.of_role(Role.TARGET) if c.name == name), None)
+        return dict(answer) if column is None or column.fitted is None else column.fitted.values(answer)
+
+    def _trivial(self, name: str, rows: int) -> dict[str, np.ndarray] | None:
+        answers = self.network.trivial(rows).get(name)
+        return None if answers is None else {key: value.cpu().numpy() for key, value in answers.items()}
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """The rows of an evaluation: truth, which of them have one, weights and groups, and the intervals' seed."""
+
+    truth: np.ndarray
+    known: np.ndarray
+    weight: np.ndarray | None
+    groups: np.ndarray | None
+    seed: int
+
+
+def _metric(name: str, rows: _Rows, answer: Mapping[str, np.ndarray], others: Mapping[str, Any]) -> Metric:
+    known = rows.known
+    picked = {key: value[known] for key, value in answer.items()}
+    found = score(name, rows.truth[known], picked, _pick(rows.weight, known), _pick(rows.groups, known), seed=rows.seed)
+    beside = {other: _plain_metric(name, rows, values) for other, values in others.items()}
+    return Metric(found.value, found.low, found.high, beside.get("linear"), beside.get("trivial"))
+
+
+def _plain_metric(name: str, rows: _Rows, answer: Mapping[str, np.ndarray]) -> float:
+    """A metric without its interval."""
+    truth, weight = rows.truth[rows.known], _pick(rows.weight, rows.known)
+    ones = np.ones((1, len(truth))) if weight is None else weight[None]
+    return float(METRICS.get(name).factory(truth, {key: value[rows.known] for key, value in answer.items()}, ones)[0])
+
+
+def _pick(array: np.ndarray | None, rows: np.ndarray) -> np.ndarray | None:
+    return None if array is None else array[rows]
+
+
+def _known(truth: np.ndarray) -> np.ndarray:
+    if truth.dtype.kind in "iu":
+        return truth >= 0 if truth.ndim == 1 else np.ones(len(truth), bool)
+    present = ~np.isnan(truth)
+    return present if truth.ndim == 1 else present.reshape(len(truth), -1).any(axis=1)
+
+
+def _weights(store: TensorStore) -> np.ndarray | None:
+    weight = store.tensors.get(WEIGHT)
+    return weight.numpy().astype(np.float64) if isinstance(weight, Tensor) else None
+
+
+def _groups(schema: Schema, table: pa.Table) -> np.ndarray | None:
+    """Which rows are resampled together: those of one value of the group column."""
+    column = next(iter(schema.of_role(Role.GROUP)), None)
+    if column is None or column.name not in table.column_names:
+        return None
+    codes = pc.dictionary_encode(table[column.name].combine_chunks(), null_encoding="encode")
+    codes = codes.combine_chunks() if isinstance(codes, pa.ChunkedArray) else codes
+    return codes.indices.to_numpy(zero_copy_only=False).astype(np.int64)
+
+
+def _doubled(batch: Batch) -> Batch:
+    return {
+        key: value.double() if isinstance(value, Tensor) and value.is_floating_point() else value
+        for key, value in batch.items()
+    }
+
+
+def _without_twins(weights: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Weights that are one tensor under several names, kept once."""
+    twins = _twins(weights)
+    return {name: value for name, value in weights.items() if name not in twins}
+
+
+def _twins(weights: Mapping[str, Tensor]) -> set[str]:
+    seen: dict[tuple[int, torch.Size], str] = {}
+    filled = {name: value for name, value in weights.items() if value.numel()}
+    return {name for name, value in filled.items() if seen.setdefault((value.data_ptr(), value.shape), name) != name}
+
+
+def _json(value: Any) -> bytes:
+    return (json.dumps(value, indent=1) + "\n").encode()
+
+
+def _check_manifest(files: Mapping[str, bytes]) -> None:
+    try:
+        manifest = json.loads(files[MANIFEST])
+        form, digests = manifest["format"], dict(manifest["sha256"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise ModelError(f"{MANIFEST} is missing or not as fathom writes it ({error!r})") from error
+    if form != FORMAT:
+        raise ModelError(
+            f"this model has format {form}; this version of fathom reads {FORMAT}: pip install -U fathom-nn"
+        )
+    for name in (NETWORK, SCHEMA, WEIGHTS, METRICS_FILE):
+        if name not in files or name not in digests:
+            raise ModelError(f"the model lacks {name}; copy the whole directory again")
+        if sha256(files[name]).hexdigest() != digests[name]:
+            raise ModelError(
+                f"{name} is not the file that was saved (its sha256 differs); copy the whole directory again"
+            )

@@ -1,0 +1,15 @@
+"""Tensors to tensors: one file per family of architectures; knows nothing of data.
+
+A net is registered with what it ``takes`` (a kind's name, or a part of a Signal: "vector", "tokens", "maps") and
+what it ``gives``. Built from one spec, it tells the SignalSpec of what it gives as ``gives``, and its ``forward``
+returns a Signal. ``entry=True`` marks a net that only brings a kind's tensor into the form that other nets take.
+"""
+
+from fathom.registry import Registry
+
+__all__ = ["ACTIVATIONS", "INITIALIZATIONS", "NETS", "NORMS"]
+
+NETS = Registry("net", "fathom.nets")
+ACTIVATIONS = Registry("activation", "fathom.nets")
+INITIALIZATIONS = Registry("initialization", "fathom.nets")
+NORMS = Registry("norm", "fathom.nets")

@@ -1,0 +1,120 @@
+"""Entries: what brings a kind's tensor into the form that other nets take, normalisation included.
+
+Normalisation lives here, in buffers rebuilt from the spec and never saved, so that an exported network takes raw
+numbers, category indices and pixels.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import torch
+from torch import Tensor, nn
+
+from fathom.nets import NETS
+from fathom.registry import Range
+from fathom.signals import CategorySpec, ImageSpec, NumberSpec, Signal, SignalSpec
+
+__all__ = ["Embed", "Flatten", "Pixels", "Scale"]
+
+
+@NETS.register("scale", takes="number", gives=("vector",), entry=True)
+class Scale(nn.Module):
+    """Numbers on a common scale, with a flag for each that can be missing.
+
+    Source: robust scaling and smooth clipping of RealMLP (Holzmüller et al. 2024, section 3); a missing number
+    becomes the median, and its flag 1.
+
+    Args:
+        spec: the numbers.
+        clip: values far outside the quartiles approach this bound; 0 scales by mean and deviation instead.
+    """
+
+    def __init__(self, spec: NumberSpec, *, clip: Annotated[float, Range(0, 100)] = 3.0) -> None:
+        super().__init__()
+        centre, scale = (spec.centre, spec.scale) if clip else (spec.mean, spec.deviation)
+        self.clip = clip
+        self.register_buffer("centre", torch.tensor(centre), persistent=False)
+        self.register_buffer("factor", 1 / torch.tensor(scale), persistent=False)
+        flagged = torch.tensor(spec.missing).nonzero().squeeze(1)
+        self.register_buffer("flagged", flagged, persistent=False)
+        self.gives = SignalSpec(spec.count + len(flagged))
+
+    def forward(self, numbers: Tensor) -> Signal:
+        """numbers (B, count), NaN where missing, to a vector (B, D)."""
+        scaled = torch.nan_to_num((numbers - self.centre) * self.factor, nan=0.0)
+        if self.clip:
+            scaled = scaled * torch.rsqrt(1 + (scaled / self.clip) ** 2)
+        if len(self.flagged):
+            flags = torch.isnan(numbers.index_select(1, self.flagged)).to(scaled.dtype)
+            scaled = torch.cat([scaled, flags], dim=1)
+        return Signal(vector=scaled)
+
+
+@NETS.register("embed", takes="category", gives=("vector",), entry=True)
+class Embed(nn.Module):
+    """Categories as numbers: one-hot where they are few, a learned vector where they are many.
+
+    Args:
+        spec: the categories.
+        one_hot_max: columns with more categories than this get a learned vector.
+        width_max: the longest learned vector.
+    """
+
+    def __init__(
+        self,
+        spec: CategorySpec,
+        *,
+        one_hot_max: Annotated[int, Range(0, 10_000)] = 64,
+        width_max: Annotated[int, Range(1, 1024, log=True)] = 32,
+    ) -> None:
+        super().__init__()
+        few = [j for j, size in enumerate(spec.sizes) if size <= one_hot_max]
+        self.many = [j for j, size in enumerate(spec.sizes) if size > one_hot_max]
+        sizes = torch.tensor([spec.sizes[j] for j in few], dtype=torch.int64)
+        self.register_buffer("few", torch.tensor(few, dtype=torch.int64), persistent=False)
+        self.register_buffer("first", sizes.cumsum(0) - sizes, persistent=False)
+        self.num_hot = int(sizes.sum())
+        self.tables = nn.ModuleList(
+            nn.Embedding(spec.sizes[j] + 1, min(width_max, round(1.6 * spec.sizes[j] ** 0.56)), padding_idx=0)
+            for j in self.many
+        )
+        self.gives = SignalSpec(self.num_hot + sum(table.embedding_dim for table in self.tables))
+
+    def forward(self, categories: Tensor) -> Signal:
+        """categories (B, count) int64, 0 where unknown, to a vector (B, D)."""
+        index = categories.index_select(1, self.few)
+        # An unknown category points at one column too many, which is cut off.
+        place = torch.where(index > 0, index - 1 + self.first, self.num_hot)
+        dtype = self.tables[0].weight.dtype if self.many else torch.get_default_dtype()
+        hot = torch.zeros(len(categories), self.num_hot + 1, dtype=dtype, device=categories.device)
+        parts = [hot.scatter(1, place, 1.0)[:, : self.num_hot]]
+        parts += [table(categories[:, j]) for j, table in zip(self.many, self.tables, strict=True)]
+        return Signal(vector=torch.cat(parts, dim=1) if self.many else parts[0])
+
+
+class Pixels(nn.Module):
+    """Pictures as normalised numbers: the first layer of every net that takes pictures."""
+
+    def __init__(self, spec: ImageSpec) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.tensor(spec.mean).view(-1, 1, 1), persistent=False)
+        self.register_buffer("factor", 1 / torch.tensor(spec.deviation).view(-1, 1, 1), persistent=False)
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        """(B, C, H, W) in 0 to 255 to (B, C, H, W), each channel of mean 0 and deviation 1."""
+        return (pictures.to(self.mean.dtype) - self.mean) * self.factor
+
+
+@NETS.register("flatten", takes="image", gives=("vector",), entry=True)
+class Flatten(nn.Module):
+    """All pixels side by side."""
+
+    def __init__(self, spec: ImageSpec) -> None:
+        super().__init__()
+        self.pixels = Pixels(spec)
+        self.gives = SignalSpec(spec.channels * spec.height * spec.width)
+
+    def forward(self, pictures: Tensor) -> Signal:
+        """pictures (B, C, H, W) to a vector (B, C·H·W)."""
+        return Signal(vector=self.pixels(pictures).flatten(1))

@@ -1,0 +1,122 @@
+"""Device, threads, seeds and clocks: what the machine gives, borrowed and handed back as it was."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import torch
+
+__all__ = [
+    "StopSignal",
+    "available_threads",
+    "default_device",
+    "fsync_directory",
+    "seed_from",
+    "seeded",
+    "threads",
+    "write_atomic",
+]
+
+
+def available_threads() -> int:
+    """The number of processors that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def default_device() -> torch.device:
+    """The accelerator where there is one, else the CPU."""
+    import torch
+
+    return torch.accelerator.current_accelerator() or torch.device("cpu")
+
+
+def seed_from(*parts: int | str) -> int:
+    """A seed in [0, 2^63) that is a pure function of its parts, the same on every machine."""
+    digest = hashlib.blake2b("\x1f".join(map(str, parts)).encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "little") >> 1
+
+
+@contextmanager
+def threads(count: int | None) -> Iterator[None]:
+    """Compute with ``count`` threads inside the block, and leave the caller's number as it was."""
+    import torch
+
+    before = torch.get_num_threads()
+    if count is not None and count != before:
+        torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        if torch.get_num_threads() != before:
+            torch.set_num_threads(before)
+
+
+@contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Draw from torch's generators as seeded inside the block, and leave the caller's state as it was."""
+    import torch
+
+    with torch.random.fork_rng(devices=range(torch.cuda.device_count()), enabled=True):
+        torch.manual_seed(seed)
+        yield
+
+
+def fsync_directory(directory: Path) -> None:
+    """Make the names inside a directory survive a loss of power."""
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write_atomic(path: Path, content: bytes) -> None:
+    """Write a file so that a reader finds the old content or the new one, whenever the process dies.
+
+    The bytes go to ``<path>.tmp``, reach the disk, and then take the name; a crash leaves at most the ``.tmp``.
+    """
+    temporary = path.with_name(path.name + ".tmp")
+    with open(temporary, "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(temporary, path)
+    fsync_directory(path.parent)
+
+
+class StopSignal:
+    """Notes SIGINT and SIGTERM inside a ``with`` block, so that the work can stop where it is safe.
+
+    A second signal acts as it would without the block. Outside the main thread nothing is noted.
+
+    Attributes:
+        number: the signal that came, or None.
+    """
+
+    def __init__(self) -> None:
+        self.number: int | None = None
+        self._before: dict[int, signal.Handlers | object] = {}
+
+    def __enter__(self) -> StopSignal:
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGINT, signal.SIGTERM):
+                self._before[number] = signal.signal(number, self._note)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)  # type: ignore[arg-type]
+        self._before.clear()
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        self.number = number
+        signal.signal(number, self._before[number])  # type: ignore[arg-type]

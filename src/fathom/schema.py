@@ -1,0 +1,319 @@
+"""What the columns of a table are: their kinds and roles, inferred, checked, fitted and shown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import torch
+
+from fathom.data.source import BASE_KEY
+from fathom.data.store import TensorStore
+from fathom.errors import SchemaError, unknown_name
+from fathom.kinds import KINDS, Claim, Kind
+from fathom.registry import Choice
+from fathom.signals import WEIGHT, Batch, Ragged, Role, Samples, input_key, pack_key, target_key
+
+__all__ = ["Column", "Schema"]
+
+MOSTLY_DISTINCT = 0.5
+FEWEST_ROWS_OF_IDENTIFIERS = 20
+INDEX_NAMES = ("id", "index", "row", "instant", "unnamed: 0", "")
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column: what it is for, what kind it is, and why that was inferred.
+
+    Attributes:
+        name: the column's name.
+        role: what it is for.
+        kind: the kind's name and options.
+        reason: a few words for the table.
+        fitted: the kind with its state, once fitted; ignored columns never are.
+    """
+
+    name: str
+    role: Role
+    kind: Choice
+    reason: str
+    fitted: Kind | None = None
+
+    @property
+    def packed(self) -> bool:
+        return bool(KINDS.get(self.kind.name).facts["packed"])
+
+
+@dataclass(frozen=True)
+class Schema:
+    """The columns of a table."""
+
+    columns: tuple[Column, ...]
+
+    @classmethod
+    def infer(
+        cls,
+        table: pa.Table,
+        targets: Iterable[str],
+        *,
+        kinds: Mapping[str, Any] | None = None,
+        roles: Mapping[str, str] | None = None,
+    ) -> Schema:
+        """Decide the kind and the role of every column from all cells of a table.
+
+        Args:
+            table: the rows.
+            targets: the columns that are asked for; none asks for every input to be rebuilt.
+            kinds: column to kind, where the user says it.
+            roles: column to role, where the user says it.
+
+        Raises:
+            SchemaError: a column, kind or role that does not exist, or a target without a label.
+        """
+        given_roles = {name: _role(name, role) for name, role in (roles or {}).items()}
+        given_roles |= dict.fromkeys(targets, Role.TARGET)
+        for name in (*given_roles, *(kinds or {})):
+            if name not in table.column_names:
+                raise SchemaError(unknown_name("column", name, table.column_names))
+        columns = tuple(
+            _infer_column(name, table, given_roles.get(name), (kinds or {}).get(name)) for name in table.column_names
+        )
+        schema = cls(columns)
+        schema._check_targets(table)
+        if not schema.of_role(Role.INPUT) and not schema.of_role(Role.TARGET):
+            raise SchemaError("no column is left to learn from: every one has a role other than input and target")
+        return schema
+
+    def of_role(self, *roles: Role) -> list[Column]:
+        return [column for column in self.columns if column.role in roles]
+
+    @property
+    def weight(self) -> str | None:
+        """The name of the column that holds sample weights."""
+        return next((column.name for column in self.of_role(Role.WEIGHT)), None)
+
+    def fit(self, table: pa.Table) -> Schema:
+        """The same schema with every kind fitted on the rows of ``table`` (training rows alone)."""
+        weight = self.weights(table)
+        return Schema(
+            tuple(
+                replace(column, fitted=_fitted(column, self._cells(table, column), weight))
+                if column.role in (Role.INPUT, Role.TARGET)
+                else column
+                for column in self.columns
+            )
+        )
+
+    def weights(self, table: pa.Table) -> np.ndarray | None:
+        """(N,) float64 sample weights, or None where no column has that role.
+
+        Raises:
+            SchemaError: a weight is missing or negative.
+        """
+        if self.weight is None:
+            return None
+        values = pc.cast(table[self.weight], pa.float64()).to_numpy()
+        if not np.all(values >= 0):
+            raise SchemaError(
+                f"column {self.weight!r} holds weights; row {int(np.argmin(values >= 0))} is not 0 or more"
+            )
+        return values
+
+    def encode(self, table: pa.Table, *, targets: bool = True) -> TensorStore:
+        """Turn rows into tensors.
+
+        Args:
+            table: rows with every input column, and every target column if ``targets``.
+            targets: whether targets are encoded too.
+
+        Raises:
+            SchemaError: a column is missing, or a cell does not fit its column's kind.
+        """
+        wanted = self.of_role(Role.INPUT, Role.TARGET) if targets else self.of_role(Role.INPUT)
+        absent = [column.name for column in wanted if column.name not in table.column_names]
+        if absent:
+            hint = unknown_name("column", absent[0], table.column_names)
+            raise SchemaError(f"{len(absent)} of the model's columns are not in the data; {hint}")
+        tensors, samples, windowed = self._encode_inputs(table), None, set()
+        for column in self.of_role(Role.TARGET) if targets else ():
+            encoded = self._encode(table, column)
+            tensors |= {_joined_key(target_key(column.name), name): value for name, value in encoded.items()}
+            drawn = _kind(column).samples(encoded[""])
+            if drawn.starts is not None:
+                samples, windowed = drawn, windowed | {target_key(column.name)}
+        weights = self.weights(table) if targets else None
+        if weights is not None:
+            tensors[WEIGHT] = torch.from_numpy(weights.astype(np.float32))
+        if not tensors:
+            tensors = {"rows": torch.arange(table.num_rows)}
+        return TensorStore(tensors, samples or Samples.whole(table.num_rows), frozenset(windowed))
+
+    def inputs(self) -> dict[str, tuple[str, Any]]:
+        """Each input tensor of a batch, with the name of its kind and its spec."""
+        found: dict[str, tuple[str, Any]] = {}
+        for kind, packed in self._packs().items():
+            specs = [_kind(column).spec for column in packed]
+            found[pack_key(kind)] = (kind, type(specs[0]).join(specs))
+        for column in self.of_role(Role.INPUT):
+            if not column.packed:
+                found[input_key(column.name)] = (column.kind.name, _kind(column).spec)
+        return found
+
+    def targets(self) -> dict[str, tuple[str, Any]]:
+        """Each target column, with the name of its kind and its spec."""
+        return {column.name: (column.kind.name, _kind(column).spec) for column in self.of_role(Role.TARGET)}
+
+    def decode(self, key: str, prediction: Mapping[str, np.ndarray]) -> dict[str, pa.Array]:
+        """The columns of a prediction: of a target, or of an input tensor that was rebuilt."""
+        columns = {column.name: column for column in self.of_role(Role.TARGET)}
+        if key in columns:
+            decoded = _kind(columns[key]).decode(prediction)
+            return {f"{key} {name}".strip(): values for name, values in decoded.items()}
+        rebuilt = [column for column in self.of_role(Role.INPUT) if key in (_batch_key(column), column.name)]
+        decoded, start = {}, 0
+        for column in rebuilt:
+            end = start + _kind(column).spec.num_outputs if column.packed else None
+            part = {name: value[:, start:end] if column.packed else value for name, value in prediction.items()}
+            decoded[column.name] = _kind(column).decode(part)[""]
+            start = end
+        return decoded
+
+    def state(self) -> list[dict[str, Any]]:
+        """This schema as JSON."""
+        return [
+            {
+                "name": column.name,
+                "role": str(column.role),
+                "kind": column.kind.plain(),
+                "reason": column.reason,
+                "state": column.fitted.state if column.fitted else None,
+            }
+            for column in self.columns
+        ]
+
+    @classmethod
+    def from_state(cls, state: Iterable[Mapping[str, Any]]) -> Schema:
+        return cls(tuple(_restored(item) for item in state))
+
+    def rows(self) -> list[tuple[str, str, str, str]]:
+        """Name, role, kind and reason of each column, for the table that is shown before training."""
+        return [(column.name, str(column.role), column.kind.name, column.reason) for column in self.columns]
+
+    def _check_targets(self, table: pa.Table) -> None:
+        for column in self.of_role(Role.TARGET):
+            if table.num_rows and table[column.name].null_count == table.num_rows:
+                raise SchemaError(f"target column {column.name!r} has no value in any of {table.num_rows:,} rows")
+
+    def _packs(self) -> dict[str, list[Column]]:
+        packs: dict[str, list[Column]] = {}
+        for column in self.of_role(Role.INPUT):
+            if column.packed:
+                packs.setdefault(column.kind.name, []).append(column)
+        return packs
+
+    def _encode_inputs(self, table: pa.Table) -> Batch:
+        tensors: Batch = {}
+        for kind, packed in self._packs().items():
+            parts = [self._encode(table, column)[""] for column in packed]
+            tensors[pack_key(kind)] = torch.cat([part for part in parts if not isinstance(part, Ragged)], dim=1)
+        for column in self.of_role(Role.INPUT):
+            if not column.packed:
+                encoded = self._encode(table, column)
+                tensors |= {_joined_key(input_key(column.name), name): value for name, value in encoded.items()}
+        return tensors
+
+    def _encode(self, table: pa.Table, column: Column) -> dict[str, Any]:
+        try:
+            return _kind(column).encode(self._cells(table, column))
+        except SchemaError as error:
+            raise SchemaError(f"column {column.name!r}: {error}") from error
+
+    def _cells(self, table: pa.Table, column: Column) -> pa.ChunkedArray:
+        return _located(table, column.name, column.kind.name)
+
+
+def _infer_column(name: str, table: pa.Table, role: Role | None, kind: Any) -> Column:
+    cells = table[name]
+    if kind is not None:
+        choice = KINDS.checked(kind)
+        return Column(name, role or Role.INPUT, choice, "as you said")
+    target = role is Role.TARGET
+    claims = [(entry.name, entry.factory.claim(_located(table, name, entry.name), target=target)) for entry in KINDS]
+    found: list[tuple[str, Claim]] = [(kind_name, claim) for kind_name, claim in claims if claim is not None]
+    if not found:
+        if role not in (None, Role.IGNORE):
+            raise SchemaError(
+                f"column {name!r} holds {cells.type}, which no kind reads (kinds: {', '.join(KINDS.names())})"
+            )
+        return Column(name, Role.IGNORE, Choice("number"), f"holds {cells.type}, which no kind reads")
+    best, claim = max(found, key=lambda pair: pair[1].confidence)
+    useless = None if role is not None else _why_useless(name, cells, best)
+    return Column(name, role or (Role.IGNORE if useless else Role.INPUT), Choice(best), useless or claim.reason)
+
+
+def _why_useless(name: str, cells: pa.ChunkedArray, kind: str) -> str | None:
+    """Why a column should not be an input: nothing in it, one value, or an identifier."""
+    if cells.null_count == len(cells):
+        return "no value at all"
+    if kind not in ("number", "category") or not _countable(cells.type):
+        return None
+    distinct, present = pc.count_distinct(cells).as_py(), len(cells) - cells.null_count
+    if distinct == 1 and cells.null_count == 0 and len(cells) > 1:
+        return "constant"
+    if len(cells) < FEWEST_ROWS_OF_IDENTIFIERS:
+        return None
+    if kind == "category" and distinct > MOSTLY_DISTINCT * present:
+        return f"identifier or free text: {distinct:,} distinct in {present:,} values"
+    named_like_one = name.strip().lower() in INDEX_NAMES or name.lower().endswith(("_id", " id"))
+    if pa.types.is_integer(cells.type) and distinct == len(cells) and named_like_one:
+        return "identifier: every row has its own"
+    return None
+
+
+def _countable(kind: pa.DataType) -> bool:
+    return not (pa.types.is_nested(kind) or isinstance(kind, pa.BaseExtensionType) or pa.types.is_dictionary(kind))
+
+
+def _role(name: str, role: str) -> Role:
+    try:
+        return Role(role)
+    except ValueError as error:
+        raise SchemaError(f"column {name!r}: {unknown_name('role', role, list(Role))}") from error
+
+
+def _located(table: pa.Table, name: str, kind: str) -> pa.ChunkedArray:
+    """A column's cells, with file names made whole where the source has a directory."""
+    base = (table.schema.metadata or {}).get(BASE_KEY)
+    return KINDS.get(kind).factory.locate(table[name], base.decode()) if base else table[name]
+
+
+def _fitted(column: Column, cells: pa.ChunkedArray, weight: np.ndarray | None) -> Kind:
+    factory = KINDS.get(column.kind.name).factory
+    try:
+        statistics = factory.count(cells, weight)
+    except SchemaError as error:
+        raise SchemaError(f"column {column.name!r}: {error}") from error
+    return KINDS.build(column.kind, factory.fit(statistics))
+
+
+def _kind(column: Column) -> Kind:
+    assert column.fitted is not None, f"column {column.name!r} is not fitted"
+    return column.fitted
+
+
+def _batch_key(column: Column) -> str:
+    return pack_key(column.kind.name) if column.packed else input_key(column.name)
+
+
+def _joined_key(key: str, name: str) -> str:
+    return f"{key}/{name}" if name else key
+
+
+def _restored(item: Mapping[str, Any]) -> Column:
+    kind = Choice.of(item["kind"])
+    fitted = None if item["state"] is None else KINDS.build(kind, item["state"])
+    return Column(item["name"], Role(item["role"]), kind, item["reason"], fitted)

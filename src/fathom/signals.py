@@ -1,0 +1,348 @@
+"""What flows through fathom: roles, samples, batches, specs, signals, losses.
+
+The one legend of shape letters, used in every docstring and trailing comment:
+
+    N rows of a table          S samples of a store        B samples of a batch
+    T positions of a sequence  D features                  K classes
+    C channels                 H height                    W width
+    M members of an ensemble (a member's rows stand together: M·B is M blocks of B)
+    Q quantiles                R resamples
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Any, NamedTuple, TypeAlias
+
+import torch
+from torch import Tensor
+
+from fathom.runtime import seed_from
+
+__all__ = [
+    "SAMPLE",
+    "WEIGHT",
+    "Batch",
+    "CategorySpec",
+    "ImageSpec",
+    "Loss",
+    "NumberSpec",
+    "Prediction",
+    "Ragged",
+    "Role",
+    "Samples",
+    "Signal",
+    "SignalSpec",
+    "batch_size",
+    "input_key",
+    "order",
+    "pack_key",
+    "split_batch",
+    "target_key",
+    "to_device",
+]
+
+
+class Role(StrEnum):
+    """What a column is for."""
+
+    INPUT = "input"
+    TARGET = "target"
+    GROUP = "group"
+    TIME = "time"
+    WEIGHT = "weight"
+    PROTECTED = "protected"
+    IGNORE = "ignore"
+
+
+@dataclass(frozen=True)
+class Ragged:
+    """Rows of differing length, laid end to end.
+
+    Attributes:
+        values: (sum of lengths, ...) the rows, one after another.
+        offsets: (N + 1,) int64; row i is ``values[offsets[i]:offsets[i + 1]]``.
+    """
+
+    values: Tensor
+    offsets: Tensor
+
+    @classmethod
+    def of(cls, rows: list[Tensor]) -> Ragged:
+        """Lay a non-empty list of tensors end to end."""
+        lengths = torch.tensor([0, *(len(row) for row in rows)])
+        return cls(torch.cat(rows), lengths.cumsum(0))
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    @property
+    def lengths(self) -> Tensor:
+        return self.offsets[1:] - self.offsets[:-1]
+
+    def select(self, rows: Tensor) -> Ragged:
+        """The rows named by (B,) int64, by one vectorized index."""
+        return self.windows(rows, torch.zeros_like(rows), self.lengths[rows])
+
+    def windows(self, rows: Tensor, starts: Tensor, lengths: Tensor) -> Ragged:
+        """Pieces ``[start, start + length)`` of rows, each argument (B,) int64."""
+        offsets = torch.cat([lengths.new_zeros(1), lengths.cumsum(0)])
+        first = self.offsets[rows] + starts - offsets[:-1]
+        index = torch.repeat_interleave(first, lengths) + torch.arange(int(offsets[-1]), device=first.device)
+        return Ragged(self.values.index_select(0, index), offsets)
+
+    def padded(self, fill: float = 0) -> tuple[Tensor, Tensor]:
+        """The rows as one rectangle.
+
+        Returns:
+            (B, T, ...) values with ``fill`` behind each row's end, and (B, T) bool, true where a value stands.
+        """
+        longest = int(self.lengths.max()) if len(self) else 0
+        mask = torch.arange(longest, device=self.values.device) < self.lengths[:, None]  # (B, T)
+        padded = self.values.new_full((len(self), longest, *self.values.shape[1:]), fill)
+        padded[mask] = self.values
+        return padded, mask
+
+
+Batch: TypeAlias = dict[str, "Tensor | Ragged"]
+Prediction: TypeAlias = dict[str, Tensor]
+
+WEIGHT = "weight"  # (B,) float32, where the data carries sample weights
+SAMPLE = "sample"  # (B,) int64, each sample's place in its store: augmentation draws from (seed, epoch, sample)
+
+
+def pack_key(kind: str) -> str:
+    """The batch's name for the one tensor in which all input columns of a packed kind travel."""
+    return f"pack/{kind}"
+
+
+def input_key(column: str) -> str:
+    """The batch's name for an input column that travels alone."""
+    return f"input/{column}"
+
+
+def target_key(column: str) -> str:
+    """The batch's name for a target."""
+    return f"target/{column}"
+
+
+@dataclass(frozen=True)
+class Samples:
+    """What is split, shuffled, counted and resumed: rows, or windows of long rows.
+
+    Attributes:
+        rows: (S,) int64, the row of each sample.
+        starts: (S,) int64, where in the row a window starts, or None where a sample is a whole row.
+        lengths: (S,) int64, how long the window is, or None.
+    """
+
+    rows: Tensor
+    starts: Tensor | None = None
+    lengths: Tensor | None = None
+
+    @classmethod
+    def whole(cls, count: int) -> Samples:
+        """One sample a row."""
+        return cls(torch.arange(count))
+
+    @classmethod
+    def windowed(cls, row_lengths: Tensor, length: int, stride: int) -> Samples:
+        """Windows of ``length`` positions (shorter where a row ends), starting every ``stride`` positions."""
+        counts = torch.clamp((row_lengths - length + stride - 1) // stride, min=0) + 1
+        rows = torch.repeat_interleave(torch.arange(len(row_lengths)), counts)
+        first = torch.repeat_interleave(counts.cumsum(0) - counts, counts)
+        starts = (torch.arange(len(rows)) - first) * stride
+        return cls(rows, starts, torch.clamp(row_lengths[rows] - starts, max=length))
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+
+def order(seed: int, epoch: int, count: int) -> Tensor:
+    """The order of ``count`` samples in an epoch, (S,) int64: a pure function of its arguments."""
+    generator = torch.Generator().manual_seed(seed_from("order", seed, epoch))
+    return torch.randperm(count, generator=generator)
+
+
+def batch_size(batch: Mapping[str, Tensor | Ragged]) -> int:
+    """How many samples a batch holds."""
+    return len(next(iter(batch.values())))
+
+
+def split_batch(batch: Batch, parts: int) -> list[Batch]:
+    """Cut a batch into at most ``parts`` micro-batches of nearly equal size, in order."""
+    rows = torch.arange(batch_size(batch), device=_device(batch)).chunk(parts)
+    return [{key: _rows(value, index) for key, value in batch.items()} for index in rows]
+
+
+def to_device(batch: Batch, device: torch.device) -> Batch:
+    """The batch on another device."""
+    return {key: _moved(value, device) for key, value in batch.items()}
+
+
+@dataclass(frozen=True)
+class NumberSpec:
+    """Numbers that travel as one tensor, (B, count) float32; NaN is missing.
+
+    Attributes:
+        count: how many numbers a row has.
+        centre: the median of each, over training rows.
+        scale: the spread of each, never 0.
+        mean: the mean of each.
+        deviation: the standard deviation of each, never 0.
+        edges: the quantiles of each at equal steps from 0 to 1.
+        missing: whether any training row lacks a value of it.
+    """
+
+    count: int
+    centre: tuple[float, ...]
+    scale: tuple[float, ...]
+    mean: tuple[float, ...]
+    deviation: tuple[float, ...]
+    edges: tuple[tuple[float, ...], ...]
+    missing: tuple[bool, ...]
+
+    @property
+    def num_outputs(self) -> int:
+        """How many numbers a prediction of these columns holds."""
+        return self.count
+
+    @classmethod
+    def join(cls, specs: list[NumberSpec]) -> NumberSpec:
+        """The spec of columns that travel together."""
+        return _joined(cls, specs)
+
+
+@dataclass(frozen=True)
+class CategorySpec:
+    """Categories that travel as one tensor, (B, count) int64; 0 is missing or never seen, 1 to K are known.
+
+    Attributes:
+        count: how many category columns there are.
+        sizes: K of each.
+        counts: of each, the weight of every known category in the training rows.
+    """
+
+    count: int
+    sizes: tuple[int, ...]
+    counts: tuple[tuple[float, ...], ...]
+
+    @property
+    def num_outputs(self) -> int:
+        """How many numbers a prediction of these columns holds: a probability for each known category."""
+        return sum(self.sizes)
+
+    @classmethod
+    def join(cls, specs: list[CategorySpec]) -> CategorySpec:
+        """The spec of columns that travel together."""
+        return _joined(cls, specs)
+
+
+@dataclass(frozen=True)
+class ImageSpec:
+    """Pictures of one size, (B, C, H, W) uint8.
+
+    Attributes:
+        channels: 1 (grey) or 3 (RGB).
+        height: in pixels.
+        width: in pixels.
+        mean: the mean of each channel over training rows, in 0 to 255.
+        deviation: the standard deviation of each channel, in 0 to 255, never 0.
+    """
+
+    channels: int
+    height: int
+    width: int
+    mean: tuple[float, ...]
+    deviation: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class SignalSpec:
+    """What a net gives: the plain description of a Signal, from which the next net or a head is built.
+
+    Attributes:
+        width: D of the vector and the tokens.
+        gives: which of "vector", "tokens", "maps" there are.
+        maps: channels and stride of each map, finest first.
+        members: M.
+    """
+
+    width: int
+    gives: tuple[str, ...] = ("vector",)
+    maps: tuple[tuple[int, int], ...] = ()
+    members: int = 1
+
+
+@dataclass(frozen=True)
+class Signal:
+    """The state of a network between its inputs and its heads.
+
+    Attributes:
+        vector: (M·B, D), or None.
+        tokens: (M·B, T, D), or None.
+        mask: (M·B, T) bool, true where a token stands, or None where all do.
+        maps: (M·B, C, H, W) each, finest first.
+        members: M; a head averages its predictions over members, as probabilities.
+        frame: (B, 2) height and width in pixels of the picture behind the maps, as it came, or None.
+    """
+
+    vector: Tensor | None = None
+    tokens: Tensor | None = None
+    mask: Tensor | None = None
+    maps: tuple[Tensor, ...] = ()
+    members: int = 1
+    frame: Tensor | None = None
+
+    def repeated(self, members: int) -> Signal:
+        """The same signal for each of ``members`` members, where it has one."""
+        if self.members == members:
+            return self
+        assert self.members == 1, "members of two nets must agree"
+        return replace(
+            self,
+            vector=_repeated(self.vector, members),
+            tokens=_repeated(self.tokens, members),
+            mask=_repeated(self.mask, members),
+            maps=tuple(level.repeat(members, 1, 1, 1) for level in self.maps),
+            members=members,
+        )
+
+
+class Loss(NamedTuple):
+    """A loss before it is divided, so that it adds up however a batch is cut.
+
+    Attributes:
+        total: () sum over rows (tokens, boxes) of weight times loss.
+        weight: () sum of the weights; depends on targets and sample weights alone.
+    """
+
+    total: Tensor
+    weight: Tensor
+
+
+def _device(batch: Batch) -> torch.device:
+    first = next(iter(batch.values()))
+    return first.offsets.device if isinstance(first, Ragged) else first.device
+
+
+def _rows(value: Tensor | Ragged, index: Tensor) -> Tensor | Ragged:
+    return value.select(index) if isinstance(value, Ragged) else value[index[0] : index[-1] + 1]
+
+
+def _moved(value: Tensor | Ragged, device: torch.device) -> Tensor | Ragged:
+    if isinstance(value, Ragged):
+        return Ragged(value.values.to(device), value.offsets.to(device))
+    return value.to(device, non_blocking=True)
+
+
+def _repeated(value: Tensor | None, members: int) -> Tensor | None:
+    return None if value is None else value.repeat(members, *[1] * (value.dim() - 1))
+
+
+def _joined(cls: Any, specs: list[Any]) -> Any:
+    """Add counts, and chain every tuple."""
+    fields = {name: [getattr(spec, name) for spec in specs] for name in cls.__dataclass_fields__}
+    return cls(**{name: sum(values, type(values[0])()) for name, values in fields.items()})

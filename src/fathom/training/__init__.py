@@ -1,0 +1,8 @@
+"""The engine, once: one loop for every kind of network and every way of training."""
+
+from fathom.registry import Registry
+
+__all__ = ["OPTIMIZERS", "SCHEDULES"]
+
+OPTIMIZERS = Registry("optimizer", "fathom.training")
+SCHEDULES = Registry("schedule", "fathom.training")

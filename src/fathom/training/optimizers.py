@@ -1,0 +1,78 @@
+"""Optimizers by name: each makes torch's own from groups of parameters.
+
+``weight_decay`` is decoupled (Loshchilov and Hutter 2019) and spares biases and norms; the coupled penalties L1 and
+L2 are the engine's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Annotated, Any
+
+import torch
+from torch import nn
+
+from fathom.registry import Range
+from fathom.training import OPTIMIZERS
+
+__all__ = ["parameter_groups"]
+
+LearningRate = Annotated[float, Range(1e-6, 10, log=True)]
+Decay = Annotated[float, Range(0, 1)]
+Share = Annotated[float, Range(0, 0.999999)]
+Groups = list[dict[str, Any]]
+
+
+def parameter_groups(parameters: Iterable[nn.Parameter]) -> Groups:
+    """Matrices and kernels in one group, which decays; vectors and scalars (biases, norms) in another, which does not."""
+    trained = [parameter for parameter in parameters if parameter.requires_grad]
+    groups = [
+        {"params": [parameter for parameter in trained if parameter.dim() >= 2], "decays": True},
+        {"params": [parameter for parameter in trained if parameter.dim() < 2], "decays": False},
+    ]
+    return [group for group in groups if group["params"]]
+
+
+@OPTIMIZERS.register("sgd")
+def sgd(
+    groups: Groups, *, lr: LearningRate = 0.05, momentum: Share = 0.9, nesterov: bool = True
+) -> torch.optim.Optimizer:
+    """Stochastic gradient descent with momentum, Nesterov's by default (Sutskever et al. 2013)."""
+    return torch.optim.SGD(groups, lr=lr, momentum=momentum, nesterov=nesterov and momentum > 0, fused=_fused(groups))
+
+
+@OPTIMIZERS.register("rmsprop")
+def rmsprop(
+    groups: Groups, *, lr: LearningRate = 1e-3, smoothing: Share = 0.99, momentum: Share = 0.0
+) -> torch.optim.Optimizer:
+    """Steps divided by a running root mean square of the gradient (Tieleman and Hinton 2012)."""
+    return torch.optim.RMSprop(groups, lr=lr, alpha=smoothing, momentum=momentum)
+
+
+@OPTIMIZERS.register("adam")
+def adam(groups: Groups, *, lr: LearningRate = 1e-3, beta1: Share = 0.9, beta2: Share = 0.999) -> torch.optim.Optimizer:
+    """Adaptive moment estimation (Kingma and Ba 2015, algorithm 1)."""
+    return torch.optim.Adam(groups, lr=lr, betas=(beta1, beta2), fused=_fused(groups))
+
+
+@OPTIMIZERS.register("adamw")
+def adamw(
+    groups: Groups,
+    *,
+    lr: LearningRate = 1e-3,
+    beta1: Share = 0.9,
+    beta2: Share = 0.999,
+    weight_decay: Decay = 0.01,
+) -> torch.optim.Optimizer:
+    """Adam with decoupled weight decay (Loshchilov and Hutter 2019, algorithm 2)."""
+    decaying = [{**group, "weight_decay": weight_decay if group["decays"] else 0.0} for group in groups]
+    return torch.optim.AdamW(decaying, lr=lr, betas=(beta1, beta2), fused=_fused(groups))
+
+
+def _fused(groups: Groups) -> bool:
+    """Whether one kernel can update all parameters: they are floating and on a device that has it."""
+    return all(
+        torch.is_floating_point(parameter) and parameter.device.type in ("cpu", "cuda")
+        for group in groups
+        for parameter in group["params"]
+    )

@@ -1,0 +1,204 @@
+"""What is measured or chosen before the first step, written down so that nobody measures it again."""
+
+from __future__ import annotations
+
+import copy
+import json
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from fathom.runtime import available_threads, threads, write_atomic
+from fathom.signals import Batch
+from fathom.training.budget import DEFAULT_SECONDS, Budget
+
+__all__ = ["Plan", "Rehearsal", "Setting", "apply_layout", "make_plan", "usual_batch_size"]
+
+ROUNDS, SECONDS_A_TRIAL = 3, 0.06
+# What a setting must gain to be preferred to a plainer one: measurements on shared machines differ by less.
+CLEAR_GAIN = 1.15
+# A larger batch makes fewer updates of an epoch, so it has to gain more.
+LARGER_BATCH_GAIN = 1.6
+BATCHES_AN_EPOCH, SMALLEST_BATCH, LARGEST_BATCH = 50, 16, 256
+MOST_EPOCHS = 1000
+# An open-ended run that nothing watches, or whose schedule needs an end, gets a usual length.
+USUAL_EPOCHS, USUAL_STEPS = 60, 500
+STEPS_BETWEEN_EVALUATIONS = (25, 2000)
+EVALUATION_SHARE = 0.1
+SHARE_FOR_EVALUATION_AND_SAVING = 0.05
+
+
+@dataclass(frozen=True)
+class Setting:
+    """How a step is computed: samples a batch, threads, and whether channels stand last in memory."""
+
+    batch_size: int
+    threads: int
+    channels_last: bool
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A run's decisions, in ``plan.json``.
+
+    Attributes:
+        setting: how a step is computed.
+        steps: the last step; fewer where validation decides.
+        open_ended: whether validation decides when to stop.
+        seconds: the clock that the run keeps to, or None.
+        evaluate_every: steps between looks at the validation rows.
+        hurry_step: where a run that fell behind its clock starts its cool-down early, or None.
+        hurry_last: where that cool-down ends.
+    """
+
+    setting: Setting
+    steps: int
+    open_ended: bool
+    seconds: float | None
+    evaluate_every: int
+    hurry_step: int | None = None
+    hurry_last: int | None = None
+
+    def save(self, path: Path) -> None:
+        write_atomic(path, (json.dumps(asdict(self), indent=2) + "\n").encode())
+
+    @classmethod
+    def load(cls, path: Path) -> Plan:
+        fields = json.loads(path.read_text())
+        return cls(**{**fields, "setting": Setting(**fields["setting"])})
+
+    def hurried(self, step: int, last_step: int) -> Plan:
+        """The same plan with its cool-down from ``step`` to ``last_step``."""
+        return replace(self, hurry_step=step, hurry_last=last_step)
+
+
+def make_plan(
+    budget: Budget, setting: Setting, per_epoch: int, *, step_s: float, evaluation_s: float, watched: bool
+) -> Plan:
+    """Turn a budget into steps.
+
+    Args:
+        budget: how long to train.
+        setting: how a step is computed.
+        per_epoch: steps an epoch.
+        step_s: seconds a step takes; 0 where nothing was measured.
+        evaluation_s: seconds a look at the validation rows takes.
+        watched: whether validation may decide when to stop.
+    """
+    fewest, most = STEPS_BETWEEN_EVALUATIONS
+    affordable = round(evaluation_s / (EVALUATION_SHARE * step_s)) if step_s else 1
+    every = max(fewest, min(per_epoch, most), affordable)
+    seconds = budget.seconds or (DEFAULT_SECONDS if budget.open_ended else None)
+    if budget.steps is not None:
+        steps = budget.steps
+    elif budget.epochs is not None:
+        steps = max(1, round(budget.epochs * per_epoch))
+    else:
+        assert seconds is not None
+        a_step = max(step_s, 1e-6) * (1 + SHARE_FOR_EVALUATION_AND_SAVING) + evaluation_s / every
+        steps = max(1, int(seconds / a_step))
+    if budget.open_ended:
+        steps = min(steps, MOST_EPOCHS * per_epoch if watched else max(USUAL_STEPS, USUAL_EPOCHS * per_epoch))
+    return Plan(setting, steps, budget.open_ended and watched, seconds, min(every, steps))
+
+
+def usual_batch_size(rows: int) -> int:
+    """A power of two that makes about BATCHES_AN_EPOCH batches of the rows, within bounds."""
+    size = SMALLEST_BATCH
+    while size < LARGEST_BATCH and size * BATCHES_AN_EPOCH < rows:
+        size *= 2
+    return size
+
+
+class Rehearsal:
+    """Times settings by steps on copies of a module, which stays as it is.
+
+    Args:
+        module: what is trained.
+        draw: batches of a size.
+        make_step: an update for a copy of the module.
+    """
+
+    def __init__(
+        self,
+        module: nn.Module,
+        draw: Callable[[int], Iterator[Batch]],
+        make_step: Callable[[nn.Module], Callable[[Batch, int, float], float]],
+    ) -> None:
+        self._module, self._draw, self._make_step = module, draw, make_step
+
+    def best(self, plain: Setting, *, free_threads: bool, free_layout: bool, free_batch: bool) -> tuple[Setting, float]:
+        """The fastest setting, and the seconds of one of its steps; a plainer one unless another is clearly faster.
+
+        Args:
+            plain: the setting to start from.
+            free_threads: whether the number of threads may change.
+            free_layout: whether the memory layout may change.
+            free_batch: whether the batch may be doubled.
+        """
+        counts = sorted({1, available_threads()}) if free_threads else [plain.threads]
+        layouts = (False, True) if free_layout else (plain.channels_last,)
+        settings = [replace(plain, threads=count, channels_last=layout) for count in counts for layout in layouts]
+        best, seconds = self._fastest(settings, CLEAR_GAIN)
+        if free_batch:
+            best, seconds = self._fastest([best, replace(best, batch_size=2 * best.batch_size)], LARGER_BATCH_GAIN)
+        return best, seconds
+
+    def _fastest(self, settings: list[Setting], gain: float) -> tuple[Setting, float]:
+        """The last setting that takes samples ``gain`` times as fast as the best before it."""
+        trials = [_Trial(setting, self._module, self._draw, self._make_step) for setting in settings]
+        for _ in range(ROUNDS):
+            for trial in trials:
+                trial.run()
+        best = trials[0]
+        for trial in trials[1:]:
+            if trial.rate > gain * best.rate:
+                best = trial
+        return best.setting, best.seconds
+
+
+class _Trial:
+    """One setting, timed a little in each round."""
+
+    def __init__(
+        self,
+        setting: Setting,
+        module: nn.Module,
+        draw: Callable[[int], Iterator[Batch]],
+        make_step: Callable[[nn.Module], Callable[[Batch, int, float], float]],
+    ) -> None:
+        self.setting = setting
+        twin = copy.deepcopy(module).train()
+        apply_layout(twin, channels_last=setting.channels_last)
+        self._step, self._batches = make_step(twin), draw(setting.batch_size)
+        self._times: list[float] = []
+
+    @property
+    def seconds(self) -> float:
+        return statistics.median(self._times)
+
+    @property
+    def rate(self) -> float:
+        return self.setting.batch_size / self.seconds
+
+    def run(self) -> None:
+        with threads(self.setting.threads):
+            self._one()  # warms the caches and is not counted
+            started = time.perf_counter()
+            while time.perf_counter() - started < SECONDS_A_TRIAL:
+                self._times.append(self._one())
+
+    def _one(self) -> float:
+        started = time.perf_counter()
+        self._step(next(self._batches), len(self._times), 1.0)
+        return time.perf_counter() - started
+
+
+def apply_layout(module: nn.Module, *, channels_last: bool) -> None:
+    """Put a module's kernels into one memory layout or the other."""
+    module.to(memory_format=torch.channels_last if channels_last else torch.contiguous_format)
