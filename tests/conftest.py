@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from fathom.heads import HEADS
+from fathom.kinds import KINDS
+from fathom.nets import NETS
+from fathom.registry import Entry, Registry
 
 BESIDE_THE_REPOSITORY = Path(__file__).resolve().parents[2] / "shared" / "data"
 
@@ -17,3 +23,28 @@ def data_directory() -> Path:
     if not place.is_dir():
         pytest.skip(f"no real data at {place}; set FATHOM_DATA to the folder that holds it")
     return place
+
+
+OWN: dict[str, list[tuple[Registry, Entry]]] = {}
+"""What each test module registers: taken out of the registries when the module has been imported."""
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(collector: pytest.Collector) -> Iterator[None]:
+    report = yield
+    if isinstance(collector, pytest.Module) and report.passed:
+        name = collector.obj.__name__
+        entries = [(registry, entry) for registry in (KINDS, NETS, HEADS) for entry in registry._entries.values()]
+        OWN[name] = [(registry, entry) for registry, entry in entries if entry.factory.__module__ == name]
+        for registry, entry in OWN[name]:
+            del registry._entries[entry.name]
+    return report
+
+
+@pytest.fixture(autouse=True, scope="module")
+def own_registrations(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Let what a test module registers exist for its own tests alone: contract tests look at the house's things."""
+    with pytest.MonkeyPatch.context() as patch:
+        for registry, entry in OWN.get(request.module.__name__, ()):
+            patch.setitem(registry._entries, entry.name, entry)
+        yield

@@ -69,7 +69,8 @@ class Config:
         """
         given = {key: value for key, value in given.items() if key not in RECORDS}
         training = dict(_table("training", given.pop("training", {})))
-        training |= {key: given.pop(key) for key in ("optimizer", "schedule") if given.get(key) is not None}
+        named = {key: given.pop(key, None) for key in ("optimizer", "schedule")}
+        training |= {key: choice for key, choice in named.items() if choice is not None}
         known = [item.name for item in fields(cls)]
         for key in given:
             if key not in known:
@@ -131,7 +132,9 @@ def _converted(key: str, value: Any) -> Any:
         return tuple(value) if isinstance(value, list | tuple) else (str(value),)
     if key in ("net", "head"):
         return _choice(value)
-    if key in ("nets", "heads", "kinds"):
+    if key == "kinds":
+        return {name: Choice.of(item) for name, item in _table(key, value).items()}
+    if key in ("nets", "heads"):
         return {name: _choice(item) for name, item in _table(key, value).items()}
     if key == "roles":
         return {name: str(role) for name, role in _table(key, value).items()}

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from hashlib import sha256
@@ -102,14 +103,22 @@ class Model:
             vectors.append(signal.vector.view(signal.members, -1, signal.vector.shape[1]).mean(0).cpu())
         return torch.cat(vectors).numpy()
 
-    def answers(self, store: TensorStore, *, double: bool = False) -> Answers:
-        """Each head's prediction for all samples of a store."""
+    def answers(self, store: TensorStore, heads: Collection[str] | None = None, *, double: bool = False) -> Answers:
+        """The prediction of each head, or of the heads named, for all samples of a store."""
         parts: dict[str, dict[str, list[Tensor]]] = {}
-        for batch in self._batches(store, double=double):
-            for name, prediction in self.network.predict(batch).items():
+        # A copy in double, so that another thread may use the network meanwhile.
+        network = copy.deepcopy(self.network).double().eval() if double else self.network
+        for batch in self._batches(store, double=double) if heads is None or heads else ():
+            for name, prediction in network.predict(batch, heads).items():
                 for key, value in prediction.items():
                     parts.setdefault(name, {}).setdefault(key, []).append(value.cpu())
         return {name: {key: torch.cat(v).numpy() for key, v in heads.items()} for name, heads in parts.items()}
+
+    def prepared(self, table: pa.Table) -> TensorStore:
+        """Rows encoded for training and choosing, with all computed that no training changes."""
+        store = self.schema.encode(table)
+        self.network.eval()
+        return store.holding(self.network.prepared(store.tensors))
 
     def losses(self, store: TensorStore) -> dict[str, float]:
         """Each head's loss, a unit of weight and of its baseline; NaN where no sample has its target."""
@@ -117,7 +126,7 @@ class Model:
         for batch in self._batches(store):
             for name, loss in self.network.loss(batch, "network").items():
                 total, weight = totals.setdefault(name, [0.0, 0.0])
-                totals[name] = [total + float(loss.total), weight + float(loss.weight)]
+                totals[name] = [total + float(loss.total) / loss.unit, weight + float(loss.weight)]
         heads = len(self.network.head_names)
         return {name: heads * total / weight if weight else np.nan for name, (total, weight) in totals.items()}
 
@@ -135,7 +144,7 @@ class Model:
         if not having:
             known = {other for name in self.network.head_names for other in self._metrics_of(name)}
             raise ConfigError(unknown_name("metric", metric, ["skill", *sorted(known)]))
-        answers, values = self.answers(store), []
+        answers, values = self.answers(store, having), []
         for name in having:
             rows = self._rows(name, store, None, 0)
             values.append(_plain_metric(metric, rows, self._values(name, answers[name])))
@@ -156,14 +165,16 @@ class Model:
             SchemaError: no row has a target.
         """
         store = self.schema.encode(table)
-        answers = self.answers(store)
-        beside = linear.answers(store) if linear is not None else {}
-        groups = _groups(self.schema, table)
+        measured = [name for name in self.network.head_names if self._metrics_of(name)]
+        answers = self.answers(store, measured)  # an answer that no metric takes may be dear: a text, a picture
+        beside = linear.answers(store, measured) if linear is not None else {}
+        losses = self.losses(store) if len(measured) < len(self.network.head_names) else {}
+        groups = _groups(self.schema, table, store)
         scores: Scores = {}
         for name in self.network.head_names:
             names = self._metrics_of(name)
             if not names:
-                scores[name] = {"loss": Metric(self.losses(store)[name], np.nan, np.nan)}
+                scores[name] = {"loss": Metric(losses[name], np.nan, np.nan)}
                 continue
             rows = self._rows(name, store, groups, seed)
             others = {"linear": beside.get(name), "trivial": self._trivial(name, len(rows.known))}
@@ -228,7 +239,10 @@ class Model:
         _check_manifest(files)
         network, schema = json.loads(files[NETWORK]), json.loads(files[SCHEMA])
         model = cls(Schema.from_state(schema["columns"]), Layout.from_state(network["layout"]))
-        missing, unexpected = model.network.load_state_dict(load(files[WEIGHTS]), strict=False)
+        try:
+            missing, unexpected = model.network.load_state_dict(load(files[WEIGHTS]), strict=False)
+        except RuntimeError as error:  # a net whose shapes another version, or another extension, has changed
+            raise ModelError(f"{WEIGHTS} does not fit {NETWORK}: {str(error).splitlines()[-1].strip()}") from error
         absent = set(missing) - _twins(dict(model.network.state_dict()))
         if absent or unexpected:
             raise ModelError(f"{WEIGHTS} does not fit {NETWORK}: {sorted(absent | set(unexpected))[:5]}")
@@ -238,20 +252,16 @@ class Model:
         return model
 
     def _batches(self, store: TensorStore, *, double: bool = False) -> Iterator[Batch]:
-        """Batches in order, with the network in eval mode and, if asked, in double, as long as they are drawn."""
+        """Batches in order, if asked in double, with the network in eval mode as long as they are drawn."""
         network, training = self.network, self.network.training
         device = next((p.device for p in network.parameters()), torch.device("cpu"))
-        before = next((p.dtype for p in network.parameters()), torch.float32)
         network.eval()
         try:
-            if double:
-                network.double()
             with torch.inference_mode():
                 for batch in store.in_order(ROWS_AT_ONCE):
                     yield to_device(_doubled(batch) if double else batch, device)
         finally:
             network.train(training)
-            network.to(before)
 
     def _metrics_of(self, name: str) -> tuple[str, ...]:
         return tuple(HEADS.get(self.layout.heads[name].name).facts["metrics"])
@@ -267,8 +277,8 @@ class Model:
     def _truth(self, name: str, store: TensorStore) -> np.ndarray | None:
         column = next((c for c in self.schema.of_role(Role.TARGET) if c.name == name), None)
         if column is not None and column.fitted is not None:
-            return column.fitted.truth(store.tensors[target_key(name)])
-        value = store.tensors[name]
+            return column.fitted.truth(store.drawn(target_key(name)))
+        value = store.drawn(name)
         return None if isinstance(value, Ragged) else value.numpy()
 
     def _values(self, name: str, answer: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -319,18 +329,18 @@ def _known(truth: np.ndarray) -> np.ndarray:
 
 
 def _weights(store: TensorStore) -> np.ndarray | None:
-    weight = store.tensors.get(WEIGHT)
+    weight = store.drawn(WEIGHT) if WEIGHT in store.tensors else None
     return weight.numpy().astype(np.float64) if isinstance(weight, Tensor) else None
 
 
-def _groups(schema: Schema, table: pa.Table) -> np.ndarray | None:
-    """Which rows are resampled together: those of one value of the group column."""
+def _groups(schema: Schema, table: pa.Table, store: TensorStore) -> np.ndarray | None:
+    """Which samples are resampled together: those of one value of the group column."""
     column = next(iter(schema.of_role(Role.GROUP)), None)
     if column is None or column.name not in table.column_names:
         return None
     codes = pc.dictionary_encode(table[column.name].combine_chunks(), null_encoding="encode")
     codes = codes.combine_chunks() if isinstance(codes, pa.ChunkedArray) else codes
-    return codes.indices.to_numpy(zero_copy_only=False).astype(np.int64)
+    return codes.indices.to_numpy(zero_copy_only=False).astype(np.int64)[store.samples.rows.numpy()]
 
 
 def _doubled(batch: Batch) -> Batch:
@@ -363,9 +373,9 @@ def _check_manifest(files: Mapping[str, bytes]) -> None:
     except (KeyError, TypeError, ValueError) as error:
         raise ModelError(f"{MANIFEST} is missing or not as fathom writes it ({error!r})") from error
     if form != FORMAT:
-        raise ModelError(
-            f"this model has format {form}; this version of fathom reads {FORMAT}: pip install -U fathom-nn"
-        )
+        newer = not isinstance(form, int) or form > FORMAT
+        remedy = "pip install -U fathom-nn" if newer else "fit it again, or install the fathom-nn that wrote it"
+        raise ModelError(f"this model has format {form}; this version of fathom reads {FORMAT}: {remedy}")
     for name in (NETWORK, SCHEMA, WEIGHTS, METRICS_FILE):
         if name not in files or name not in digests:
             raise ModelError(f"the model lacks {name}; copy the whole directory again")

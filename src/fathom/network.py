@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,13 +14,26 @@ from fathom.heads import HEADS
 from fathom.kinds import KINDS
 from fathom.nets import NETS
 from fathom.registry import Choice, Entry
-from fathom.signals import WEIGHT, Batch, Loss, Prediction, Signal, SignalSpec, target_key
+from fathom.signals import (
+    WEIGHT,
+    Batch,
+    Loss,
+    Prediction,
+    Ragged,
+    Signal,
+    SignalSpec,
+    batch_size,
+    entered_key,
+    target_key,
+)
 
 __all__ = ["DEFAULT", "Layout", "Network", "choose_layout"]
 
 DEFAULT_BODY = "mlp"
 DEFAULT = "default"  # the name of a choice of which only options are given
 SIGNAL_PARTS = ("vector", "tokens", "maps")
+PREPARED_NUMBERS = 100_000_000  # an input that would take more numbers than this is entered batch by batch
+ROWS_AT_ONCE = 8192
 
 Specs = Mapping[str, tuple[str, Any]]
 """A tensor's or target's name to the name of its kind and its spec."""
@@ -98,7 +111,9 @@ def choose_layout(
         if name not in targets:
             raise ConfigError(unknown_name("target", name, targets))
     if not targets:
-        answered = {key: Choice(KINDS.get(kind).facts["rebuild"]) for key, (kind, _) in inputs.items()}
+        answered = {key: Choice(_part_of(kind, "rebuild")) for key, (kind, _) in inputs.items()}
+    if head_net is not None and all(head.options.get("net") != head_net for head in answered.values()):
+        raise ConfigError(f"net {head_net.name!r} has no place: nothing comes in, and no head here holds a net")
     return Layout(branches, None if body is None else NETS.checked(body), answered)
 
 
@@ -135,37 +150,59 @@ class Network(nn.Module):
     def forward(self, batch: Batch) -> Signal:
         """The state on which the heads stand, from the input tensors of a batch."""
         signals = [
-            chain(batch[key], batch.get(f"{key}/size"))
+            chain(batch.get(key), batch.get(entered_key(key)), batch.get(f"{key}/size"))
             for key, chain in zip(self.input_keys, self.branches, strict=True)
         ]
-        signal = _joined(signals)
+        signal = _joined(signals) if signals else self._nothing(batch)
         return signal if self.body is None else _passed(self.body, self._body_takes, signal)
 
     def loss(self, batch: Batch, part: str) -> dict[str, Loss]:
-        """Each head's loss, in units of its baseline, and shared out so that the heads' losses add up to their mean."""
+        """Each head's loss, in units that make the heads' losses, each over its baseline, add up to their mean."""
         signal, weight = self(batch), batch.get(WEIGHT)
-        losses = {}
-        for name, key, head in zip(self.head_names, self.target_keys, self.heads, strict=True):
-            total, row_weight = head.loss(signal, batch[key], weight)  # type: ignore[operator]
-            losses[name] = Loss(total * (1 / (head.baseline_loss * len(self.head_names))), row_weight)
-        return losses
+        return {
+            name: head.loss(signal, batch[key], weight)._replace(unit=unit) for name, key, head, unit in self._answering
+        }
 
     def weigh(self, batch: Batch, part: str) -> dict[str, Tensor]:
         """Each head's weight in a batch, as ``loss`` returns it, known from the targets alone."""
         weight, members = batch.get(WEIGHT), self.gives.members
-        return {
-            name: head.weigh(batch[key], weight) * members  # type: ignore[operator]
-            for name, key, head in zip(self.head_names, self.target_keys, self.heads, strict=True)
-        }
+        return {name: head.weigh_members(batch[key], weight, members) for name, key, head, _ in self._answering}
 
-    def predict(self, batch: Batch) -> dict[str, Prediction]:
-        """Each head's prediction, by the name of its target."""
+    def prepared(self, tensors: Batch) -> Batch:
+        """The tensors of all rows, with what entries that learn nothing make of them: computed once, not every epoch."""
+        ready = dict(tensors)
+        for key, chain in zip(self.input_keys, self.branches, strict=True):
+            assert isinstance(chain, _Chain)
+            value = tensors[key]
+            if chain.learns_at_entry or isinstance(value, Ragged) or len(value) * chain.entry_width > PREPARED_NUMBERS:
+                continue
+            with torch.no_grad():
+                ready[entered_key(key)] = torch.cat([chain.entry(rows).vector for rows in value.split(ROWS_AT_ONCE)])
+            if key not in self.target_keys:
+                del ready[key]
+        return ready
+
+    def _nothing(self, batch: Batch) -> Signal:
+        """What flows where nothing comes in: a vector of width 0, which tells a head how many rows to answer."""
+        return Signal(vector=next(self.parameters()).new_zeros(batch_size(batch), 0))
+
+    @property
+    def _answering(self) -> list[tuple[str, str, Any, float]]:
+        """Each head with the name of its answer, that of its target in a batch, and the unit of its loss."""
+        return [
+            (name, key, head, head.baseline_loss * len(self.head_names))
+            for name, key, head in zip(self.head_names, self.target_keys, self.heads, strict=True)
+        ]
+
+    def predict(self, batch: Batch, heads: Collection[str] | None = None) -> dict[str, Prediction]:
+        """Each head's prediction, or that of the heads named, by the name of its target."""
         signal = self(batch)
-        return {name: head.predict(signal) for name, head in zip(self.head_names, self.heads, strict=True)}  # type: ignore[operator]
+        wanted = self.head_names if heads is None else heads
+        return {name: head.predict(signal) for name, _, head, _ in self._answering if name in wanted}
 
     def trivial(self, rows: int) -> dict[str, Prediction]:
         """What each head would answer without looking at the input, where it has such an answer."""
-        answers = {name: head.trivial(rows) for name, head in zip(self.head_names, self.heads, strict=True)}  # type: ignore[operator]
+        answers = {name: head.trivial(rows) for name, _, head, _ in self._answering}
         return {name: answer for name, answer in answers.items() if answer is not None}
 
 
@@ -179,11 +216,32 @@ class _Chain(nn.Module):
             nets.append(NETS.build(choice, nets[-1].gives if nets else spec))
         self.nets = nn.ModuleList(nets)
         self._takes = [NETS.get(choice.name).facts["takes"] for choice in choices]
+        self._first_is_entry = bool(NETS.get(choices[0].name).facts.get("entry"))
         self.gives: SignalSpec = nets[-1].gives
 
-    def forward(self, value: Tensor | Ragged, frame: Tensor | None) -> Signal:
-        """A tensor of the input's kind, (B, ...), to a Signal that remembers the size (B, 2) of its picture."""
-        signal: Signal = self.nets[0](value)
+    @property
+    def entry(self) -> nn.Module:
+        return self.nets[0]
+
+    @property
+    def learns_at_entry(self) -> bool:
+        """Whether the first net is more than a fixed function from its tensor to a vector."""
+        plain = self._first_is_entry and self.entry.gives.gives == ("vector",)
+        return not plain or next(self.entry.parameters(), None) is not None
+
+    @property
+    def entry_width(self) -> int:
+        return int(self.entry.gives.width)
+
+    def forward(self, value: Tensor | Ragged | None, entered: Tensor | None, frame: Tensor | None) -> Signal:
+        """One input's signal.
+
+        Args:
+            value: a tensor of the input's kind, (B, ...); None where ``entered`` is given.
+            entered: (B, D), what the entry makes of it, where that was computed before.
+            frame: (B, 2), the size of the picture it came from.
+        """
+        signal: Signal = self.entry(value) if entered is None else Signal(vector=entered)
         for net, takes in zip(list(self.nets)[1:], self._takes[1:], strict=True):
             signal = _passed(net, takes, signal)
         return signal if frame is None else replace(signal, frame=frame)
@@ -217,15 +275,25 @@ def _main_place(inputs: Specs) -> str:
 def _default_net(place: str) -> str:
     if place in SIGNAL_PARTS:
         return DEFAULT_BODY
-    facts = KINDS.get(place).facts
-    return str(facts.get("net") or facts["entry"])
+    return str(KINDS.get(place).facts.get("net") or _part_of(place, "entry"))
+
+
+def _part_of(kind: str, fact: str) -> str:
+    """The net or head that a kind names for a place in the network.
+
+    Raises:
+        ConfigError: the kind cannot have that place.
+    """
+    name = KINDS.get(kind).facts.get(fact)
+    if name is None:
+        place = {"entry": "come in", "head": "be asked for", "rebuild": "be rebuilt"}[fact]
+        raise ConfigError(f"columns of kind {kind!r} cannot {place}; give them another role")
+    return str(name)
 
 
 def _chain(kind: str, chosen: Mapping[str, Choice], *, plain: bool) -> tuple[Choice, ...]:
     """The nets that a tensor of a kind passes: the one that was named, or the kind's own."""
-    facts = KINDS.get(kind).facts
-    choice = chosen.get(kind) or Choice(facts["entry"] if plain else facts.get("net") or facts["entry"])
-    choice = NETS.checked(choice)
+    choice = NETS.checked(chosen.get(kind) or Choice(_part_of(kind, "entry") if plain else _default_net(kind)))
     takes = NETS.get(choice.name).facts["takes"]
     if takes == kind:
         return (choice,)
@@ -243,7 +311,7 @@ def _entry_giving(kind: str, part: str) -> str | None:
 
 
 def _head(name: str, kind: str, heads: dict[str, Choice], net: Choice | None) -> Choice:
-    default = KINDS.get(kind).facts["head"]
+    default = _part_of(kind, "head")
     choice = HEADS.checked(_named(heads.get(name) or Choice(default), default))
     entry = HEADS.get(choice.name)
     if entry.facts["target"] != kind:
@@ -279,6 +347,8 @@ def _passed(net: nn.Module, takes: str | None, signal: Signal) -> Signal:
         given = net(signal.tokens, signal.mask)
     else:
         given = net(signal.maps)
+    if signal.members == 1 and signal.frame is None:
+        return given
     return replace(given, members=given.members * signal.members, frame=signal.frame)
 
 
@@ -286,8 +356,6 @@ def _joined(signals: list[Signal]) -> Signal:
     """The signals of all branches as one: vectors side by side; maps and tokens of the first that has them."""
     if len(signals) == 1:
         return signals[0]
-    if not signals:
-        return Signal()
     members = max(signal.members for signal in signals)
     signals = [signal.repeated(members) for signal in signals]
     vectors = [signal.vector for signal in signals if signal.vector is not None]

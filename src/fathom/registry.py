@@ -10,6 +10,7 @@ from __future__ import annotations
 import importlib
 import inspect
 import math
+import numbers
 import pkgutil
 import types
 import typing
@@ -94,23 +95,39 @@ class Option:
             ConfigError: the value has another type, is out of range, or names nothing.
         """
         where = f"{owner}.{self.name}" if owner else self.name
+        if isinstance(self.default, Choice) and isinstance(value, Mapping) and "name" not in value:
+            value = {**self.default.plain(), **value}  # options alone are those of the default
         checked = _converted(value, self.annotation, where)
         if isinstance(checked, Choice) and self.registry is not None:
             return self.registry.checked(checked)
         if self.range is not None:
             for number in checked if isinstance(checked, tuple) else (checked,):
-                if number is not None and not self.range.low <= number <= self.range.high:
+                if isinstance(number, int | float) and not self.range.low <= number <= self.range.high:
                     raise ConfigError(f"{where} = {number!r} is out of range (allowed: {self.range})")
         return checked
 
+    @property
+    def type_name(self) -> str:
+        """The type as people write it: ``list of int``, ``float | none``."""
+        return _type_name(self.annotation)
+
+    @property
+    def default_text(self) -> str:
+        """The default as TOML writes it, as far as TOML can."""
+        return _shown(self.default)
+
     def __str__(self) -> str:
         allowed = f" ({self.range})" if self.range else f" (one of: {self.registry.what}s)" if self.registry else ""
-        return f"{self.name}: {_type_name(self.annotation)} = {_shown(self.default)}{allowed}"
+        return f"{self.name}: {self.type_name} = {self.default_text}{allowed}"
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A registered thing: the class or function, and the facts it was registered with."""
+    """A registered thing: the class or function, and the facts it was registered with.
+
+    The fact ``exempt`` maps each contract that the thing cannot pass to the reason, as in
+    ``exempt={"weights": "pictures are normalised alike whatever they weigh"}``; there is no other list of exceptions.
+    """
 
     name: str
     factory: Callable[..., Any]
@@ -119,6 +136,11 @@ class Entry:
     @cached_property
     def options(self) -> dict[str, Option]:
         return options_of(self.factory)
+
+    @property
+    def exempt(self) -> Mapping[str, str]:
+        """Contract to the reason why the tests do not ask it of this thing."""
+        return dict(self.facts.get("exempt", {}))
 
     @property
     def summary(self) -> str:
@@ -192,17 +214,24 @@ class Registry:
     def explicit(self, choice: Choice | str | Mapping[str, Any]) -> dict[str, Any]:
         """The choice as plain data with every default written out."""
         choice = self.checked(choice)
-        options = {name: option.default for name, option in self.get(choice.name).options.items()}
-        return Choice(choice.name, {**options, **choice.options}).plain()
+        options = {
+            name: _explicit(option, choice.options.get(name, option.default))
+            for name, option in self.get(choice.name).options.items()
+        }
+        return {"name": choice.name, **options}
 
     def _discover(self) -> None:
         if self._discovered:
             return
-        self._discovered = True
-        package = importlib.import_module(self._package)
-        for module in pkgutil.iter_modules(package.__path__):
-            _import_named(f"{self._package}.{module.name}", self.what)
-        _load_entry_points()
+        self._discovered = True  # at once: a module may look something up while it is imported
+        try:
+            package = importlib.import_module(self._package)
+            for module in pkgutil.iter_modules(package.__path__):
+                _import_named(f"{self._package}.{module.name}", self.what)
+            _load_entry_points()
+        except ConfigError:
+            self._discovered = False  # so that the next look-up names the module again, not an unknown name
+            raise
 
 
 def _import_named(module: str, what: str) -> None:
@@ -279,7 +308,7 @@ def _converted(value: Any, annotation: Any, where: str) -> Any:
     if origin in (typing.Union, types.UnionType):
         return _converted_union(value, annotation, where)
     if origin is Literal:
-        if value not in typing.get_args(annotation):
+        if not any(value == allowed and type(value) is type(allowed) for allowed in typing.get_args(annotation)):
             raise ConfigError(unknown_name(f"value for {where}:", str(value), map(str, typing.get_args(annotation))))
         return value
     if origin is tuple:
@@ -287,8 +316,11 @@ def _converted(value: Any, annotation: Any, where: str) -> Any:
         return tuple(_converted(item, typing.get_args(annotation)[0], where) for item in items)
     if annotation is Choice:
         return Choice.of(value)
-    if annotation is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
+    # The abstract classes take numpy's scalars too; a bool is an Integral, but not meant.
+    if annotation is int and isinstance(value, numbers.Integral) and not isinstance(value, bool):
+        return int(value)
+    if annotation is float and isinstance(value, numbers.Real) and not isinstance(value, bool):
+        value = float(value)
     if annotation not in PLAIN_TYPES:
         raise TypeError(f"{where}: the annotation {annotation} is not one that options may have")
     if type(value) is not annotation or (annotation is float and not math.isfinite(value)):
@@ -320,6 +352,13 @@ def _type_name(annotation: Any) -> str:
     if annotation is type(None):
         return "none"
     return getattr(annotation, "__name__", str(annotation)).lower()
+
+
+def _explicit(option: Option, value: Any) -> Any:
+    """An option's value as plain data; of a choice, with the defaults of what it names."""
+    if isinstance(value, Choice) and option.registry is not None:
+        return option.registry.explicit(value)
+    return _plain(value)
 
 
 def _plain(value: Any) -> Any:

@@ -96,7 +96,7 @@ def write_atomic(path: Path, content: bytes) -> None:
 class StopSignal:
     """Notes SIGINT and SIGTERM inside a ``with`` block, so that the work can stop where it is safe.
 
-    A second signal acts as it would without the block. Outside the main thread nothing is noted.
+    A second signal, either of them, acts as it would without the block. Outside the main thread nothing is noted.
 
     Attributes:
         number: the signal that came, or None.
@@ -119,4 +119,5 @@ class StopSignal:
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         self.number = number
-        signal.signal(number, self._before[number])  # type: ignore[arg-type]
+        for other, handler in self._before.items():
+            signal.signal(other, handler)  # type: ignore[arg-type]

@@ -14,7 +14,7 @@ import torch
 from fathom.data.source import BASE_KEY
 from fathom.data.store import TensorStore
 from fathom.errors import SchemaError, unknown_name
-from fathom.kinds import KINDS, Claim, Kind
+from fathom.kinds import KINDS, Claim, Kind, Statistics
 from fathom.registry import Choice
 from fathom.signals import WEIGHT, Batch, Ragged, Role, Samples, input_key, pack_key, target_key
 
@@ -22,7 +22,10 @@ __all__ = ["Column", "Schema"]
 
 MOSTLY_DISTINCT = 0.5
 FEWEST_ROWS_OF_IDENTIFIERS = 20
+Counts = Mapping[str, Statistics]
+"""Each column that is used to its kind's statistics of some rows."""
 INDEX_NAMES = ("id", "index", "row", "instant", "unnamed: 0", "")
+IDENTIFIER_ENDINGS = ("_id", "_ID", "_Id", " id", " ID", " Id", "-id", "-ID", "Id", "ID")  # but not paid, Madrid
 
 
 @dataclass(frozen=True)
@@ -98,29 +101,41 @@ class Schema:
 
     def fit(self, table: pa.Table) -> Schema:
         """The same schema with every kind fitted on the rows of ``table`` (training rows alone)."""
-        weight = self.weights(table)
+        return self.fit_counted(self.count(table))
+
+    def count(self, table: pa.Table) -> Counts:
+        """The statistics of some training rows, plain JSON: of a shard, of one of several hospitals."""
+        weight, used = self.weights(table), self.of_role(Role.INPUT, Role.TARGET)
+        return {column.name: _counted(column, self._cells(table, column), weight) for column in used}
+
+    def merge(self, first: Counts, second: Counts) -> Counts:
+        """The statistics of two sets of rows together."""
+        used = self.of_role(Role.INPUT, Role.TARGET)
+        return {c.name: KINDS.get(c.kind.name).factory.merge(first[c.name], second[c.name]) for c in used}
+
+    def fit_counted(self, counts: Counts) -> Schema:
+        """The same schema with every kind fitted on the rows that were counted, wherever they are."""
         return Schema(
-            tuple(
-                replace(column, fitted=_fitted(column, self._cells(table, column), weight))
-                if column.role in (Role.INPUT, Role.TARGET)
-                else column
-                for column in self.columns
-            )
+            tuple(_fitted(column, counts[column.name]) if column.name in counts else column for column in self.columns)
         )
 
     def weights(self, table: pa.Table) -> np.ndarray | None:
         """(N,) float64 sample weights, or None where no column has that role.
 
         Raises:
-            SchemaError: a weight is missing or negative.
+            SchemaError: a weight is missing, negative or infinite, or all are 0.
         """
         if self.weight is None:
             return None
-        values = pc.cast(table[self.weight], pa.float64()).to_numpy()
-        if not np.all(values >= 0):
-            raise SchemaError(
-                f"column {self.weight!r} holds weights; row {int(np.argmin(values >= 0))} is not 0 or more"
-            )
+        cells = table[self.weight]
+        if not (pa.types.is_integer(cells.type) or pa.types.is_floating(cells.type)):
+            raise SchemaError(f"column {self.weight!r} holds weights; numbers were expected, not {cells.type}")
+        values = pc.cast(cells, pa.float64()).to_numpy()
+        allowed = np.isfinite(values) & (values >= 0)
+        if not allowed.all():
+            raise SchemaError(f"column {self.weight!r} holds weights; row {int(np.argmin(allowed))} is not 0 or more")
+        if not values.any():
+            raise SchemaError(f"column {self.weight!r} holds weights; every one is 0")
         return values
 
     def encode(self, table: pa.Table, *, targets: bool = True) -> TensorStore:
@@ -133,7 +148,7 @@ class Schema:
         Raises:
             SchemaError: a column is missing, or a cell does not fit its column's kind.
         """
-        wanted = self.of_role(Role.INPUT, Role.TARGET) if targets else self.of_role(Role.INPUT)
+        wanted = self.of_role(Role.INPUT, Role.TARGET, Role.WEIGHT) if targets else self.of_role(Role.INPUT)
         absent = [column.name for column in wanted if column.name not in table.column_names]
         if absent:
             hint = unknown_name("column", absent[0], table.column_names)
@@ -188,7 +203,7 @@ class Schema:
             {
                 "name": column.name,
                 "role": str(column.role),
-                "kind": column.kind.plain(),
+                "kind": KINDS.explicit(column.kind),
                 "reason": column.reason,
                 "state": column.fitted.state if column.fitted else None,
             }
@@ -268,7 +283,7 @@ def _why_useless(name: str, cells: pa.ChunkedArray, kind: str) -> str | None:
         return None
     if kind == "category" and distinct > MOSTLY_DISTINCT * present:
         return f"identifier or free text: {distinct:,} distinct in {present:,} values"
-    named_like_one = name.strip().lower() in INDEX_NAMES or name.lower().endswith(("_id", " id"))
+    named_like_one = name.strip().lower() in INDEX_NAMES or name.strip().endswith(IDENTIFIER_ENDINGS)
     if pa.types.is_integer(cells.type) and distinct == len(cells) and named_like_one:
         return "identifier: every row has its own"
     return None
@@ -291,13 +306,17 @@ def _located(table: pa.Table, name: str, kind: str) -> pa.ChunkedArray:
     return KINDS.get(kind).factory.locate(table[name], base.decode()) if base else table[name]
 
 
-def _fitted(column: Column, cells: pa.ChunkedArray, weight: np.ndarray | None) -> Kind:
-    factory = KINDS.get(column.kind.name).factory
+def _counted(column: Column, cells: pa.ChunkedArray, weight: np.ndarray | None) -> Statistics:
     try:
-        statistics = factory.count(cells, weight)
+        statistics: Statistics = KINDS.get(column.kind.name).factory.count(cells, weight)
     except SchemaError as error:
         raise SchemaError(f"column {column.name!r}: {error}") from error
-    return KINDS.build(column.kind, factory.fit(statistics))
+    return statistics
+
+
+def _fitted(column: Column, statistics: Statistics) -> Column:
+    state = KINDS.get(column.kind.name).factory.fit(statistics)
+    return replace(column, fitted=KINDS.build(column.kind, state))
 
 
 def _kind(column: Column) -> Kind:

@@ -36,6 +36,7 @@ __all__ = [
     "Signal",
     "SignalSpec",
     "batch_size",
+    "entered_key",
     "input_key",
     "order",
     "pack_key",
@@ -123,6 +124,11 @@ def input_key(column: str) -> str:
     return f"input/{column}"
 
 
+def entered_key(key: str) -> str:
+    """The batch's name for what an entry made of the input tensor ``key``, where that was computed before."""
+    return f"{key}/entered"
+
+
 def target_key(column: str) -> str:
     """The batch's name for a target."""
     return f"target/{column}"
@@ -149,8 +155,13 @@ class Samples:
 
     @classmethod
     def windowed(cls, row_lengths: Tensor, length: int, stride: int) -> Samples:
-        """Windows of ``length`` positions (shorter where a row ends), starting every ``stride`` positions."""
-        counts = torch.clamp((row_lengths - length + stride - 1) // stride, min=0) + 1
+        """Windows of ``length`` positions (shorter where a row ends), starting every ``stride`` positions.
+
+        The last one is the first that reaches the row's end; an empty row has one empty window.
+        """
+        reaching = -((length - row_lengths) // stride) + 1
+        starting = -(-row_lengths // stride)
+        counts = torch.minimum(reaching, starting).clamp(min=1)
         rows = torch.repeat_interleave(torch.arange(len(row_lengths)), counts)
         first = torch.repeat_interleave(counts.cumsum(0) - counts, counts)
         starts = (torch.arange(len(rows)) - first) * stride
@@ -281,7 +292,7 @@ class Signal:
     """The state of a network between its inputs and its heads.
 
     Attributes:
-        vector: (M·B, D), or None.
+        vector: (M·B, D), or None; where nothing comes in, (B, 0).
         tokens: (M·B, T, D), or None.
         mask: (M·B, T) bool, true where a token stands, or None where all do.
         maps: (M·B, C, H, W) each, finest first.
@@ -317,10 +328,12 @@ class Loss(NamedTuple):
     Attributes:
         total: () sum over rows (tokens, boxes) of weight times loss.
         weight: () sum of the weights; depends on targets and sample weights alone.
+        unit: what a loss of 1, a unit of weight, is worth: several losses are added up after division by it.
     """
 
     total: Tensor
     weight: Tensor
+    unit: float = 1.0
 
 
 def _device(batch: Batch) -> torch.device:

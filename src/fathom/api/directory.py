@@ -16,14 +16,15 @@ from fathom.api.rows import Rows
 from fathom.errors import ConfigError
 from fathom.runtime import write_atomic
 
-__all__ = ["CONFIG", "LINEAR", "MODEL", "open_directory", "record"]
+__all__ = ["CONFIG", "LINEAR", "MODEL", "check_directory", "open_directory", "record"]
 
 CONFIG, MODEL, LINEAR = "config.toml", "model", "linear"
-OURS = {CONFIG, MODEL, LINEAR, "plan.json", "log.jsonl", "times.jsonl", "checkpoints"}
+# What a run writes last stands first and is deleted first, so that a killed deletion leaves the run at an earlier time.
+OURS = (MODEL, LINEAR, "checkpoints", "log.jsonl", "times.jsonl", "plan.json", CONFIG)
 
 
-def open_directory(path: Path, *, resume: bool, overwrite: bool) -> Path:
-    """Make a run's directory, or take up one that exists, what a killed process left half-written cleared away.
+def check_directory(path: Path, *, resume: bool, overwrite: bool) -> None:
+    """Say what keeps a run from this directory; nothing is touched.
 
     Raises:
         ConfigError: it exists and neither ``resume`` nor ``overwrite`` is asked for, or it is no run's directory.
@@ -38,12 +39,29 @@ def open_directory(path: Path, *, resume: bool, overwrite: bool) -> Path:
     foreign = sorted(name for name in held if name.removesuffix(".tmp") not in OURS)
     if foreign:
         raise ConfigError(f"{path} is no run's directory: it holds {', '.join(foreign[:3])}; nothing was touched")
-    if overwrite:
-        shutil.rmtree(path, ignore_errors=True)
+
+
+def open_directory(path: Path, *, resume: bool, overwrite: bool) -> Path:
+    """Make a run's directory, or take up one that exists, what a killed process left half-written cleared away.
+
+    Raises:
+        ConfigError: as ``check_directory``.
+    """
+    check_directory(path, resume=resume, overwrite=overwrite)
     path.mkdir(parents=True, exist_ok=True)
     for leftover in [*path.glob("*.tmp"), *path.glob("checkpoints/*.tmp")]:
         shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
+    for name in OURS if overwrite else ():
+        _remove(path / name)
     return path
+
+
+def _remove(path: Path) -> None:
+    """Take a file or a directory away; a kill leaves it whole, or under a name that the next run clears."""
+    if path.is_dir():
+        shutil.rmtree(path.rename(path.with_name(path.name + ".tmp")))
+    else:
+        path.unlink(missing_ok=True)
 
 
 def record(directory: Path, config: Mapping[str, Any], rows: Rows) -> None:
@@ -53,7 +71,7 @@ def record(directory: Path, config: Mapping[str, Any], rows: Rows) -> None:
         ConfigError: the directory's run was asked for otherwise, or on other data.
     """
     written = {
-        **config,
+        **_without_none(config),
         "source": {"name": rows.source.name, "place": rows.source.place or "", "fingerprint": rows.source.fingerprint},
         "versions": _versions(),
     }
@@ -65,6 +83,12 @@ def record(directory: Path, config: Mapping[str, Any], rows: Rows) -> None:
     differing = sorted(_differences(before, tomllib.loads(tomli_w.dumps(written))))
     if differing:
         raise ConfigError(f"{directory} was started otherwise, so it cannot be resumed: {'; '.join(differing[:3])}")
+
+
+def _without_none(tree: Mapping[str, Any]) -> dict[str, Any]:
+    """A tree of tables without options that are None, which TOML cannot say; network.json says them."""
+    kept = {key: value for key, value in tree.items() if value is not None}
+    return {key: _without_none(value) if isinstance(value, Mapping) else value for key, value in kept.items()}
 
 
 def _versions() -> dict[str, str]:

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from fathom.api.directory import LINEAR, MODEL, open_directory, record
+from fathom.api.directory import LINEAR, MODEL, check_directory, open_directory, record
 from fathom.api.rows import Rows, Say, prepare
 from fathom.api.run import Run
 from fathom.config import Config
@@ -58,7 +58,8 @@ def fit(
     Args:
         source: a path, a folder, a data frame, a dict of arrays, or the name of a bundled data set.
         target: the column or columns to predict; "none" for no target; None takes the source's own.
-        test: rows for the final score; without them the source's own test rows are used, or some are held out.
+        test: rows for the final score, or the share of rows to hold out for it, 0 for no such score; without it the
+            source's own test rows are used, or some are held out.
         out: the run's directory; None keeps nothing on disk.
         resume: continue a run that was stopped.
         overwrite: delete what ``out`` holds first.
@@ -71,18 +72,23 @@ def fit(
         Interrupted: a signal stopped the run; a checkpoint is kept.
     """
     started = time.perf_counter()
+    if isinstance(test, int | float):
+        config, test = {**config, "test": test}, None
     asked = Config.of({"target": target, **config} if target is not None else config)
     tell = say or (lambda line: None)
-    directory = None if out is None else open_directory(Path(out), resume=resume, overwrite=overwrite)
+    if out is not None:
+        check_directory(Path(out), resume=resume, overwrite=overwrite)
     rows = prepare(read(source), None if test is None else read(test), asked, tell)
     layout = _layout(rows.schema, asked)
     model = Model(rows.schema, layout, seed=seed_from("weights", asked.seed))
     tell(_described(model))
+    # Opened only now: a mistake in what was asked for deletes no earlier run and leaves no empty directory.
+    directory = None if out is None else open_directory(Path(out), resume=resume, overwrite=overwrite)
     if directory is not None:
         record(directory, _explicit(asked, model), rows)
     outcome = _train(model, rows, asked, directory, (Progress("training"),) if say else ())
     linear = _linear(model, rows, asked, directory) if asked.baseline else None
-    scored = rows.test if rows.test is not None else rows.valid
+    scored = rows.test if rows.test is not None or not asked.test else rows.valid
     if scored is not None:
         model.metrics = model.evaluate(scored, linear=linear, seed=asked.seed)
     if directory is not None and not (directory / MODEL).exists():
@@ -121,9 +127,9 @@ def _explicit(asked: Config, model: Model) -> dict[str, Any]:
 
 
 def _train(model: Model, rows: Rows, asked: Config, directory: Path | None, hooks: tuple[Hook, ...]) -> Outcome:
+    train = model.prepared(rows.train)
+    valid = None if rows.valid is None else model.prepared(rows.valid)
     model.network.to(default_device())
-    train = rows.schema.encode(rows.train)
-    valid = None if rows.valid is None else rows.schema.encode(rows.valid)
     task = Task(
         model.network,
         partial(Batches, train, seed=asked.seed),

@@ -10,7 +10,7 @@ FEWEST_PER_STRATUM = 5
 
 
 def random_split(count: int, fractions: tuple[float, ...], strata: np.ndarray | None, seed: int) -> list[np.ndarray]:
-    """Split rows at random, keeping the share of each stratum within one row.
+    """Split rows at random, keeping the share of each stratum in each part within two rows (in the last, within one).
 
     Each part but the first is drawn by systematic sampling (every 1/fraction-th row, from a random start) from
     rows shuffled inside their stratum.

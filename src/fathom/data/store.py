@@ -26,18 +26,26 @@ class TensorStore:
         rows = {len(value) for value in tensors.values()}
         assert len(rows) == 1, f"tensors of differing length: { {key: len(value) for key, value in tensors.items()} }"
         self.tensors = tensors
-        self.samples = samples or Samples.whole(rows.pop())
+        self.samples = Samples.whole(rows.pop()) if samples is None else samples
         self._windowed = windowed
+
+    def holding(self, tensors: Batch) -> TensorStore:
+        """The same samples of other tensors of the same rows."""
+        return TensorStore(tensors, self.samples, self._windowed)
 
     def __len__(self) -> int:
         return len(self.samples)
 
     def batch(self, index: Tensor) -> Batch:
         """The samples named by (B,) int64, each tensor (B, ...)."""
-        rows = self.samples.rows.index_select(0, index) if self.samples.starts is not None else index
+        rows = self.samples.rows.index_select(0, index)
         batch = {key: self._select(key, value, rows, index) for key, value in self.tensors.items()}
         batch[SAMPLE] = index
         return batch
+
+    def drawn(self, key: str) -> Tensor | Ragged:
+        """One tensor of all samples, in order."""
+        return self._select(key, self.tensors[key], self.samples.rows, torch.arange(len(self)))
 
     def in_order(self, size: int) -> Iterator[Batch]:
         """All samples once, in order, ``size`` at a time."""

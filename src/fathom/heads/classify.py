@@ -43,7 +43,7 @@ class Classify(Head):
         self.register_buffer("class_weight", None if weights is None else weights.float(), persistent=False)
         share = counts / counts.sum() if weights is None else torch.ones_like(counts) / len(counts)
         self.register_buffer("share", share.float(), persistent=False)
-        self.baseline_loss = _entropy(share) or math.log(2)
+        self.baseline_loss = _baseline(counts, share, weights, label_smoothing) or math.log(2)
 
     def loss(self, signal: Signal, target: Tensor | Ragged, weight: Tensor | None) -> Loss:
         """signal.vector (M·B, D); target (B, 1) int64, 0 where missing."""
@@ -60,7 +60,7 @@ class Classify(Head):
         )
         if row_weight is not None:
             total = (total * row_weight).sum()
-        return Loss(total, self.weigh(target, weight) * signal.members)
+        return Loss(total, self.weigh_members(target, weight, signal.members))
 
     def weigh(self, target: Tensor | Ragged, weight: Tensor | None) -> Tensor:
         assert isinstance(target, Tensor)
@@ -97,7 +97,9 @@ class RebuildCategories(Head):
         self.output = nn.Linear(state.width, sum(target.sizes))
         shares = [torch.tensor(counts, dtype=torch.float64) / sum(counts) for counts in target.counts]
         self.register_buffer("share", torch.cat(shares).float(), persistent=False)
-        self.baseline_loss = sum(_entropy(share) for share in shares) / len(shares) or math.log(2)
+        known = torch.tensor([sum(counts) for counts in target.counts], dtype=torch.float64)  # (columns,)
+        entropies = torch.stack([torch.special.entr(share).sum() for share in shares])
+        self.baseline_loss = float(known @ entropies / known.sum().clamp(min=1)) or math.log(2)
 
     def loss(self, signal: Signal, target: Tensor | Ragged, weight: Tensor | None) -> Loss:
         """signal.vector (M·B, D); target (B, columns) int64, 0 where missing."""
@@ -110,7 +112,7 @@ class RebuildCategories(Head):
             [F.cross_entropy(x, labels[:, j], ignore_index=-1, reduction="none") for j, x in enumerate(logits)]
         ).sum(0)  # (M·B,)
         total = rows.sum() if row_weight is None else (rows * row_weight).sum()
-        return Loss(total, self.weigh(target, weight) * signal.members)
+        return Loss(total, self.weigh_members(target, weight, signal.members))
 
     def weigh(self, target: Tensor | Ragged, weight: Tensor | None) -> Tensor:
         assert isinstance(target, Tensor)
@@ -127,10 +129,18 @@ class RebuildCategories(Head):
         return self._answer(self.share.expand(rows, -1))
 
     def _answer(self, probability: Tensor) -> Prediction:
-        index = torch.stack([part.argmax(1) + 1 for part in probability.split(self.sizes, dim=1)], dim=1)
+        index = torch.stack([_likeliest(part) for part in probability.split(self.sizes, dim=1)], dim=1)
         return {"probability": probability, "index": index}
 
 
-def _entropy(share: Tensor) -> float:
-    """The cross-entropy, in nats, of always answering with the classes' shares."""
-    return float(torch.special.entr(share).sum())
+def _likeliest(probability: Tensor) -> Tensor:
+    """(B, K) to (B,) from 1; 0 where there is no category at all."""
+    return probability.argmax(1) + 1 if probability.shape[1] else probability.new_zeros(len(probability)).long()
+
+
+def _baseline(counts: Tensor, answer: Tensor, weights: Tensor | None, smoothing: float) -> float:
+    """The loss of always giving one answer, all (K,); smoothing spreads a label's cost over classes as torch does."""
+    weights = torch.ones_like(counts) if weights is None else weights
+    surprise = -weights * torch.log(answer)
+    cost = (1 - smoothing) * surprise + smoothing * surprise.mean()
+    return float(counts @ cost / (counts @ weights))

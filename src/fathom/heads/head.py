@@ -42,6 +42,11 @@ class Head(nn.Module, ABC):
     def weigh(self, target: Tensor | Ragged, weight: Tensor | None) -> Tensor:
         """() the weight that ``loss`` will return, for one member: known before anything is computed."""
 
+    def weigh_members(self, target: Tensor | Ragged, weight: Tensor | None, members: int) -> Tensor:
+        """() the weight of a batch whose rows stand there once for each member."""
+        once = self.weigh(target, weight)
+        return once if members == 1 else once * members
+
     @abstractmethod
     def predict(self, signal: Signal) -> Prediction:
         """Tensors of (B, ...), averaged over members."""

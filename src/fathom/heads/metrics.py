@@ -66,7 +66,9 @@ def accuracy(truth: np.ndarray, prediction: Values, weight: np.ndarray) -> np.nd
 @METRICS.register("cell_accuracy", higher=True)
 def cell_accuracy(truth: np.ndarray, prediction: Values, weight: np.ndarray) -> np.ndarray:
     """The share of rebuilt categories, over all columns, that are the ones that came in."""
-    return _mean((prediction["index"] == truth).mean(axis=1), weight)
+    known = truth > 0
+    right = known & (prediction["index"] == truth)
+    return (weight @ right.sum(axis=1)) / (weight @ known.sum(axis=1))
 
 
 @METRICS.register("log_loss", higher=False)
@@ -113,8 +115,8 @@ def rmse(truth: np.ndarray, prediction: Values, weight: np.ndarray) -> np.ndarra
 def r2(truth: np.ndarray, prediction: Values, weight: np.ndarray) -> np.ndarray:
     """The share of the target's variance that the prediction explains; the mean over targets that travel together."""
     truth, guess = (array.reshape(len(truth), -1) for array in (truth, np.asarray(prediction["value"])))
-    total = weight.sum(axis=1, keepdims=True)
     known = ~np.isnan(truth)
+    total = np.maximum(weight @ known, np.finfo(float).tiny)
     centred = np.where(known, truth - np.nanmean(truth, axis=0), 0.0)
     error = weight @ np.where(known, np.square(guess - truth), 0.0)
     spread = weight @ np.square(centred) - np.square(weight @ centred) / total

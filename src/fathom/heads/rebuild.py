@@ -16,7 +16,16 @@ __all__ = ["RebuildImage"]
 STRIDE = 4
 
 
-@HEADS.register("rebuild_image", target="image", needs="vector", metrics=("rmse",))
+@HEADS.register(
+    "rebuild_image",
+    target="image",
+    needs="vector",
+    metrics=("rmse",),
+    exempt={
+        "missing": "bytes have no value for missing: such a picture is black, and is rebuilt as black",
+        "noise": "a picture is grown from a map of a quarter of its sides, which holds shapes but no noise",
+    },
+)
 class RebuildImage(Head):
     """A small map grown from the vector, doubled twice by convolutions, to every pixel; squared error.
 
@@ -52,7 +61,7 @@ class RebuildImage(Head):
         rows = (self._decoded(signal) - truth).square().flatten(1).mean(1)  # (M·B,)
         row_weight = for_members(weight, signal.members)
         total = (rows if row_weight is None else rows * row_weight).sum()
-        return Loss(total, self.weigh(target, weight) * signal.members)
+        return Loss(total, self.weigh_members(target, weight, signal.members))
 
     def weigh(self, target: Tensor | Ragged, weight: Tensor | None) -> Tensor:
         return self.mean.new_tensor(len(target)) if weight is None else weight.sum()

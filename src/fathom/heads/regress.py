@@ -40,10 +40,10 @@ class Regress(Head):
         self.robust, self.delta = estimate == "robust", delta
         trivial = torch.tensor(target.centre if self.robust else target.mean, dtype=torch.float64)
         _register_scale(self, target)
-        self.register_buffer("answer", trivial, persistent=False)
+        self.register_buffer("answer", trivial.float(), persistent=False)
         edges = torch.tensor(target.edges, dtype=torch.float64)  # (D, edges)
         gap = (edges - trivial[:, None]) / torch.tensor(target.deviation, dtype=torch.float64)[:, None]
-        self.baseline_loss = float(self._cost(gap, torch.zeros_like(gap)).mean()) if self.robust else 1.0
+        self.baseline_loss = float(_over_edges(self._cost(gap, torch.zeros_like(gap))).mean()) if self.robust else 1.0
         self.baseline_loss = self.baseline_loss or 1.0
 
     def loss(self, signal: Signal, target: Tensor | Ragged, weight: Tensor | None) -> Loss:
@@ -56,20 +56,18 @@ class Regress(Head):
         cost = self._cost(guess, torch.where(missing, guess.detach(), truth))
         row_weight = for_members(weight, signal.members)
         total = (cost if row_weight is None else cost * row_weight[:, None]).sum()
-        return Loss(total, self.weigh(target, weight) * signal.members)
+        return Loss(total, self.weigh_members(target, weight, signal.members))
 
     def weigh(self, target: Tensor | Ragged, weight: Tensor | None) -> Tensor:
         return _weigh(target, weight)
 
     def predict(self, signal: Signal) -> Prediction:
-        """``value`` (B,), or (B, count) where several numbers travel together, in raw units."""
+        """``value`` (B, count), in raw units."""
         assert signal.vector is not None
-        value = over_members(self.output(signal.vector), signal.members) * self.deviation + self.mean
-        return {"value": value.squeeze(1) if value.shape[1] == 1 else value}
+        return {"value": over_members(self.output(signal.vector), signal.members) * self.deviation + self.mean}
 
     def trivial(self, rows: int) -> Prediction:
-        value = self.answer.expand(rows, -1)
-        return {"value": value.squeeze(1) if value.shape[1] == 1 else value}
+        return {"value": self.answer.expand(rows, -1)}
 
     def _cost(self, guess: Tensor, truth: Tensor) -> Tensor:
         if self.robust:
@@ -77,7 +75,13 @@ class Regress(Head):
         return (guess - truth).square()
 
 
-@HEADS.register("quantiles", target="number", needs="vector", metrics=("pinball", "coverage", "r2", "rmse", "mae"))
+@HEADS.register(
+    "quantiles",
+    target="number",
+    needs="vector",
+    metrics=("pinball", "coverage", "r2", "rmse", "mae"),
+    exempt={"blocks": "quantiles are asked of one number; those of a block's numbers would need two directions"},
+)
 class Quantiles(Head):
     """Several quantiles of one number at once, in increasing order by construction.
 
@@ -98,7 +102,7 @@ class Quantiles(Head):
         levels: Annotated[tuple[float, ...], Range(1e-4, 1 - 1e-4)] = (0.05, 0.25, 0.5, 0.75, 0.95),
     ) -> None:
         super().__init__()
-        if target.count != 1 or list(levels) != sorted(set(levels)):
+        if target.count != 1 or not levels or list(levels) != sorted(set(levels)):
             raise ConfigError(f"head quantiles needs one number and increasing levels; got {target.count} and {levels}")
         self.names = [f"q{level:g}" for level in levels]
         self.output = nn.Linear(state.width, len(levels))
@@ -106,9 +110,9 @@ class Quantiles(Head):
         self.register_buffer("levels", torch.tensor(levels), persistent=False)
         edges = torch.tensor(target.edges[0], dtype=torch.float64)
         answer = torch.quantile(edges, torch.tensor(levels, dtype=torch.float64))
-        self.register_buffer("answer", answer, persistent=False)
+        self.register_buffer("answer", answer.float(), persistent=False)
         gap = (edges[:, None] - answer) / target.deviation[0]
-        self.baseline_loss = float(_pinball(gap, torch.tensor(levels)).sum(1).mean()) or 1.0
+        self.baseline_loss = float(_over_edges(_pinball(gap, torch.tensor(levels)).sum(1))) or 1.0
 
     def loss(self, signal: Signal, target: Tensor | Ragged, weight: Tensor | None) -> Loss:
         """signal.vector (M·B, D); target (B, 1) in raw units, NaN where missing."""
@@ -119,7 +123,7 @@ class Quantiles(Head):
         rows = torch.where(torch.isnan(truth[:, 0]), 0.0, _pinball(gap, self.levels).sum(1))
         row_weight = for_members(weight, signal.members)
         total = (rows if row_weight is None else rows * row_weight).sum()
-        return Loss(total, self.weigh(target, weight) * signal.members)
+        return Loss(total, self.weigh_members(target, weight, signal.members))
 
     def weigh(self, target: Tensor | Ragged, weight: Tensor | None) -> Tensor:
         return _weigh(target, weight)
@@ -150,6 +154,16 @@ def _weigh(target: Tensor | Ragged, weight: Tensor | None) -> Tensor:
     assert isinstance(target, Tensor)
     known = (~torch.isnan(target)).sum(1)
     return (known if weight is None else known * weight).sum()
+
+
+def _over_edges(cost: Tensor) -> Tensor:
+    """The mean over rows of a cost that is known at the edges, (..., edges) to (...), by the trapezoid rule.
+
+    The two outermost edges are single rows, of which every step would otherwise count as many as of the others: a
+    step to one of them counts as its inner end.
+    """
+    inner = cost[..., 1:-1]
+    return (inner.sum(-1) + (inner[..., 0] + inner[..., -1]) / 2) / (inner.shape[-1] + 1)
 
 
 def _pinball(gap: Tensor, levels: Tensor) -> Tensor:

@@ -54,8 +54,7 @@ class Category(Kind):
         totals = dict(zip(first["values"], first["counts"], strict=True))
         for value, total in zip(second["values"], second["counts"], strict=True):
             totals[value] = totals.get(value, 0.0) + total
-        kind = first["type"] if first["values"] or first["type"] != "null" else second["type"]
-        return _statistics(kind, totals, first["missing"] + second["missing"])
+        return _statistics(_common_type(first, second), totals, first["missing"] + second["missing"])
 
     @property
     def spec(self) -> CategorySpec:
@@ -76,6 +75,8 @@ class Category(Kind):
         """``probability`` (N, K): the likeliest value, and one column a class ``probability <value>``."""
         probability = prediction["probability"]
         known = pa.array(self.state["values"], self._type)
+        if not len(known):
+            return {"": pa.nulls(len(probability), self._type)}
         columns = {"": known.take(pa.array(probability.argmax(axis=1)))}
         for k, value in enumerate(self.state["values"]):
             columns[f"probability {value}"] = pa.array(probability[:, k])
@@ -108,15 +109,26 @@ def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
     if pa.types.is_dictionary(column.type):
         column = pc.cast(column, column.type.value_type)
     kind = column.type
-    if kind in TYPES.values():
-        return column
     if pa.types.is_integer(kind):
         return pc.cast(column, pa.int64())
     if pa.types.is_floating(kind):
-        return pc.cast(column, pa.float64())
+        doubles = pc.cast(column, pa.float64())
+        return pc.if_else(pc.is_nan(doubles), pa.scalar(None, pa.float64()), doubles)
+    if kind in TYPES.values():
+        return column
     if not _is_scalar(kind):
         raise SchemaError(f"a column of {kind} cannot be a category")
     return pc.cast(column, pa.string())
+
+
+def _common_type(first: Statistics, second: Statistics) -> str:
+    """The type of the values of both; a part without values has the type of the other."""
+    kinds = {part["type"] for part in (first, second) if part["values"]} or {first["type"]}
+    if kinds == {"int64", "double"}:
+        return "double"
+    if len(kinds) > 1:
+        raise SchemaError(f"one part of the rows holds {first['type']}, another {second['type']}")
+    return str(kinds.pop())
 
 
 def _statistics(kind: str, totals: dict[Any, float], missing: float) -> Statistics:

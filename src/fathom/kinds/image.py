@@ -26,7 +26,15 @@ SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".ppm", ".pgm", ".pbm", ".t
 SAMPLED_PICTURES = 512
 
 
-@KINDS.register("image", packed=False, entry="flatten", net="convnet", head="rebuild_image", rebuild="rebuild_image")
+@KINDS.register(
+    "image",
+    packed=False,
+    entry="flatten",
+    net="convnet",
+    head="rebuild_image",
+    rebuild="rebuild_image",
+    exempt={"weights": "pictures are normalised alike whatever their rows weigh"},
+)
 class Image(Kind):
     """A picture, grey or RGB; all pictures of a column are brought to one size.
 
@@ -129,6 +137,11 @@ class Image(Kind):
         sizes = torch.tensor([row[1] for row in rows]).reshape(-1, 2)
         return {"": torch.from_numpy(pixels), "size": sizes}
 
+    def truth(self, encoded: Tensor | Ragged) -> np.ndarray | None:
+        """(N, C, H, W) uint8, a missing picture being black."""
+        assert isinstance(encoded, Tensor)
+        return encoded.numpy()
+
     def decode(self, prediction: Mapping[str, np.ndarray]) -> dict[str, pa.Array]:
         """``value`` (N, C, H, W) in 0 to 255, as arrays of pixels (H, W) or (H, W, C)."""
         value = np.rint(np.clip(prediction["value"], 0, 255)).astype(np.uint8)
@@ -174,8 +187,8 @@ def _pictures(column: pa.ChunkedArray) -> Any:
     """Each cell as a path, bytes, an array, or None, one at a time."""
     for chunk in column.chunks:
         if _pixel_shape(column.type) is not None:
-            for array, valid in zip(chunk.to_numpy_ndarray(), chunk.is_valid(), strict=True):
-                yield array if valid.as_py() else None
+            present = iter(chunk.drop_null().to_numpy_ndarray() if chunk.null_count < len(chunk) else ())
+            yield from (next(present) if valid.as_py() else None for valid in chunk.is_valid())
         else:
             yield from (_located(cell.as_py()) for cell in chunk)
 

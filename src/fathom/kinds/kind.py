@@ -20,7 +20,8 @@ __all__ = ["KINDS", "Claim", "Kind", "Statistics"]
 KINDS = Registry("kind", "fathom.kinds")
 """Facts of a kind: ``packed`` (its input columns travel as one tensor), ``entry`` (the net that turns its tensor
 into a vector without learning a representation), ``net`` (its default net, if that is another), ``head`` (its
-default head as a target) and ``rebuild`` (the head that rebuilds it when there is no target)."""
+default head as a target) and ``rebuild`` (the head that rebuilds it when there is no target). A kind without ``entry``
+cannot come in, one without ``head`` cannot be asked for, one without ``rebuild`` cannot be rebuilt."""
 
 Statistics = Mapping[str, Any]
 
@@ -44,9 +45,9 @@ class Kind(ABC):
         self.state = dict(state)
 
     @classmethod
-    @abstractmethod
     def claim(cls, column: pa.ChunkedArray, *, target: bool) -> Claim | None:
-        """Say how well this kind suits a column, from its type and all its cells; None if not at all."""
+        """Say how well this kind suits a column, from its type and all its cells; None if it has to be named."""
+        return None
 
     @classmethod
     @abstractmethod

@@ -20,9 +20,13 @@ __all__ = ["Number"]
 SKETCH_POINTS = 1024
 SKETCH_ROWS = 100_000
 NUM_EDGES = 65
+ROUNDING = 1e-12  # of a level, in a sum of weights
 # Beyond this ratio of mean to spread, float32 would lose more than a thousandth of the spread.
 SHIFT_RATIO = 1e4
-FLOAT32_MAX = float(np.finfo(np.float32).max)
+# Sums of squares, and differences in float32, stay finite up to here; what is larger counts as this much.
+LARGEST = 1e38
+# A spread below this has no float32 inverse.
+SMALLEST_SPREAD = 1e-37
 
 
 @KINDS.register("number", packed=True, entry="scale", head="regress", rebuild="regress")
@@ -101,7 +105,7 @@ class Number(Kind):
         deviation = np.array(self.state["deviation"])
         mean = np.array(self.state["mean"]) - shift
         # A spread that is rounding error of the values themselves is no spread.
-        constant = deviation <= 1e-12 * np.maximum(1e-300, np.abs(self.state["mean"]))
+        constant = deviation <= np.maximum(SMALLEST_SPREAD, 1e-12 * np.abs(self.state["mean"]))
         deviation = np.where(constant, 1.0, deviation)
         quarter = NUM_EDGES // 4
         spread = edges[:, -1 - quarter] - edges[:, quarter]
@@ -117,23 +121,24 @@ class Number(Kind):
         )
 
     def encode(self, column: pa.ChunkedArray) -> dict[str, Tensor | Ragged]:
-        values = _numbers(column)
         width = len(self.state["mean"])
+        values = np.full((len(column), width), np.nan) if pa.types.is_null(column.type) else _numbers(column)
         if values.shape[1] != width:
             raise SchemaError(f"a row holds {values.shape[1]} numbers where the model was fitted on {width}")
-        shifted = np.clip(values - np.array(self.state["shift"]), -FLOAT32_MAX, FLOAT32_MAX)
-        return {"": torch.from_numpy(shifted.astype(np.float32))}
+        return {"": torch.from_numpy((values - np.array(self.state["shift"])).astype(np.float32))}
 
     def truth(self, encoded: Tensor | Ragged) -> np.ndarray | None:
         assert isinstance(encoded, Tensor)
-        return self.values({"value": encoded.squeeze(1).numpy() if encoded.shape[1] == 1 else encoded.numpy()})["value"]
+        return self.values({"value": encoded.numpy()})["value"]
 
     def values(self, prediction: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Each as (N,), or as (N, D) where the column is a block, in the column's own unit."""
         shift = self.state["shift"][0] if len(self.state["shift"]) == 1 else np.array(self.state["shift"])
-        return {name: np.asarray(value, dtype=np.float64) + shift for name, value in prediction.items()}
+        whole = {name: np.asarray(value, dtype=np.float64) + shift for name, value in prediction.items()}
+        return {name: value[:, 0] if value.shape[1:] == (1,) else value for name, value in whole.items()}
 
     def decode(self, prediction: Mapping[str, np.ndarray]) -> dict[str, pa.Array]:
-        """``value`` (N,) or (N, D), and one column a quantile ``q0.1`` where there are any."""
+        """``value`` (N, D), and one column a quantile ``q0.1`` where there are any."""
         values = self.values(prediction)
         columns = {"": _column(values.pop("value"), self.state["type"])}
         return columns | {name: pa.array(quantile) for name, quantile in values.items()}
@@ -159,23 +164,29 @@ def _is_numeric(kind: pa.DataType) -> bool:
 
 
 def _numbers(column: pa.ChunkedArray) -> np.ndarray:
-    """The column as (N, D) float64, missing as NaN, infinite too."""
+    """The column as (N, D) float64, missing as NaN, infinite too; at most LARGEST."""
     width = _block_width(column.type)
     if width is not None:
-        chunks = [chunk.storage if isinstance(chunk, pa.ExtensionArray) else chunk for chunk in column.chunks]
-        flat = [chunk.flatten().to_numpy(zero_copy_only=False) for chunk in chunks]
-        values = np.concatenate(flat).astype(np.float64) if flat else np.empty(0)
-        values = values.reshape(-1, width)
+        values = np.concatenate([_block(chunk, width) for chunk in column.chunks] or [np.empty((0, width))])
     else:
         values = _scalar_numbers(column).reshape(-1, 1)
     values[~np.isfinite(values)] = np.nan
+    return np.clip(values, -LARGEST, LARGEST)
+
+
+def _block(chunk: pa.Array, width: int) -> np.ndarray:
+    """(N, width) float64 of one chunk of a block; Arrow's ``flatten`` leaves missing rows out."""
+    lists = chunk.storage if isinstance(chunk, pa.ExtensionArray) else chunk
+    values = np.full((len(lists), width), np.nan)
+    present = lists.is_valid().to_numpy(zero_copy_only=False)
+    values[present] = lists.flatten().to_numpy(zero_copy_only=False).reshape(-1, width)
     return values
 
 
 def _scalar_numbers(column: pa.ChunkedArray) -> np.ndarray:
     try:
         numbers = pc.cast(column, pa.float64(), safe=False)
-    except pa.ArrowInvalid as error:
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
         raise SchemaError(f"a number was expected: {str(error).splitlines()[0]}") from error
     return np.array(numbers.to_numpy(zero_copy_only=False), dtype=np.float64)
 
@@ -204,7 +215,7 @@ def _thinned(values: np.ndarray, weights: np.ndarray) -> dict[str, list[float]]:
     if len(unique) > SKETCH_POINTS:
         total = summed.sum()
         levels = (np.arange(SKETCH_POINTS) + 0.5) / SKETCH_POINTS
-        inner = np.interp(levels[1:-1] * total, summed.cumsum() - summed / 2, unique)
+        inner = _at(levels[1:-1], unique, summed)
         unique = np.concatenate([unique[:1], inner, unique[-1:]])
         summed = np.full(SKETCH_POINTS, total / SKETCH_POINTS)
     return {"values": unique.tolist(), "weights": summed.tolist()}
@@ -214,7 +225,17 @@ def _quantiles(sketch: Mapping[str, Any]) -> np.ndarray:
     values, weights = np.array(sketch["values"]), np.array(sketch["weights"])
     if not len(values):
         return np.zeros(NUM_EDGES)
-    middle = weights.cumsum() - weights / 2
-    edges = np.interp(np.linspace(0, 1, NUM_EDGES) * weights.sum(), middle, values)
-    edges[0], edges[-1] = values[0], values[-1]
-    return edges
+    return _at(np.linspace(0, 1, NUM_EDGES), values, weights)
+
+
+def _at(levels: np.ndarray, values: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Quantiles of weighted values, sorted and all different: the inverse of their distribution function.
+
+    Nothing is interpolated but where a level falls between two values (Hyndman and Fan 1996, definition 2), so that
+    a value which most rows have is the median, however far the next one is.
+    """
+    reached = weights.cumsum() / weights.sum()
+    last = len(values) - 1
+    low = np.minimum(np.searchsorted(reached, levels - ROUNDING), last)
+    high = np.minimum(np.searchsorted(reached, levels + ROUNDING, side="right"), last)
+    return values[low] / 2 + values[high] / 2

@@ -17,6 +17,8 @@ from fathom.signals import CategorySpec, ImageSpec, NumberSpec, Signal, SignalSp
 
 __all__ = ["Embed", "Flatten", "Pixels", "Scale"]
 
+FARTHEST = 1e9  # in clips: a value beyond this, squared, would soon be infinite in float32 and the value so scaled to 0
+
 
 @NETS.register("scale", takes="number", gives=("vector",), entry=True)
 class Scale(nn.Module):
@@ -33,22 +35,31 @@ class Scale(nn.Module):
     def __init__(self, spec: NumberSpec, *, clip: Annotated[float, Range(0, 100)] = 3.0) -> None:
         super().__init__()
         centre, scale = (spec.centre, spec.scale) if clip else (spec.mean, spec.deviation)
-        self.clip = clip
-        self.register_buffer("centre", torch.tensor(centre), persistent=False)
-        self.register_buffer("factor", 1 / torch.tensor(scale), persistent=False)
+        factor = 1 / (torch.tensor(scale, dtype=torch.float64) * (clip or 1.0))
+        self.clip, self._tame = clip, not any(spec.missing) and _farthest(spec) < FARTHEST * (clip or 1.0)
+        self.register_buffer("factor", factor.float(), persistent=False)
+        self.register_buffer("shift", (-torch.tensor(centre, dtype=torch.float64) * factor).float(), persistent=False)
         flagged = torch.tensor(spec.missing).nonzero().squeeze(1)
         self.register_buffer("flagged", flagged, persistent=False)
         self.gives = SignalSpec(spec.count + len(flagged))
 
     def forward(self, numbers: Tensor) -> Signal:
         """numbers (B, count), NaN where missing, to a vector (B, D)."""
-        scaled = torch.nan_to_num((numbers - self.centre) * self.factor, nan=0.0)
+        scaled = torch.addcmul(self.shift, numbers, self.factor)  # (B, count), in units of the clip
+        if not (self.training and self._tame):
+            scaled = torch.nan_to_num(scaled, nan=0.0).clamp(-FARTHEST, FARTHEST)
         if self.clip:
-            scaled = scaled * torch.rsqrt(1 + (scaled / self.clip) ** 2)
+            scaled = scaled.square().add_(1).rsqrt() * scaled * self.clip
         if len(self.flagged):
             flags = torch.isnan(numbers.index_select(1, self.flagged)).to(scaled.dtype)
             scaled = torch.cat([scaled, flags], dim=1)
         return Signal(vector=scaled)
+
+
+def _farthest(spec: NumberSpec) -> float:
+    """The largest distance of a training value from its centre, in its scale."""
+    columns = zip(spec.edges, spec.centre, spec.scale, strict=True)
+    return max(max(edges[-1] - centre, centre - edges[0]) / scale for edges, centre, scale in columns)
 
 
 @NETS.register("embed", takes="category", gives=("vector",), entry=True)
@@ -74,6 +85,7 @@ class Embed(nn.Module):
         sizes = torch.tensor([spec.sizes[j] for j in few], dtype=torch.int64)
         self.register_buffer("few", torch.tensor(few, dtype=torch.int64), persistent=False)
         self.register_buffer("first", sizes.cumsum(0) - sizes, persistent=False)
+        self.register_buffer("one", torch.ones(()), persistent=False)  # its type follows the network's
         self.num_hot = int(sizes.sum())
         self.tables = nn.ModuleList(
             nn.Embedding(spec.sizes[j] + 1, min(width_max, round(1.6 * spec.sizes[j] ** 0.56)), padding_idx=0)
@@ -86,8 +98,7 @@ class Embed(nn.Module):
         index = categories.index_select(1, self.few)
         # An unknown category points at one column too many, which is cut off.
         place = torch.where(index > 0, index - 1 + self.first, self.num_hot)
-        dtype = self.tables[0].weight.dtype if self.many else torch.get_default_dtype()
-        hot = torch.zeros(len(categories), self.num_hot + 1, dtype=dtype, device=categories.device)
+        hot = self.one.new_zeros(categories.shape[0], self.num_hot + 1)  # len() would fix the size of an export
         parts = [hot.scatter(1, place, 1.0)[:, : self.num_hot]]
         parts += [table(categories[:, j]) for j, table in zip(self.many, self.tables, strict=True)]
         return Signal(vector=torch.cat(parts, dim=1) if self.many else parts[0])

@@ -31,11 +31,11 @@ class Budget:
         if text is None:
             return cls()
         match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(steps?|epochs?|s|m|h)\s*", str(text))
-        if match is None or float(match[1]) <= 0:
+        if match is None or float(match[1]) <= 0 or (match[2].startswith("step") and "." in match[1]):
             raise ConfigError(f"budget {text!r} is not understood (allowed: 90s, 2m, 1h, 20epochs, 5000steps)")
         amount, unit = float(match[1]), match[2]
         if unit.startswith("step"):
-            return cls(steps=max(1, int(amount)))
+            return cls(steps=int(amount))
         return cls(epochs=amount) if unit.startswith("epoch") else cls(seconds=amount * SECONDS[unit])
 
     @property

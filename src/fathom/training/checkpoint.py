@@ -36,10 +36,9 @@ def read_checkpoint(path: Path) -> Any:
     try:
         with safe_open(path, framework="pt") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
-            plain = json.loads((file.metadata() or {})[TREE])
-    except (OSError, SafetensorError, KeyError, ValueError) as error:
+            return _restored(json.loads((file.metadata() or {})[TREE]), tensors)
+    except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
         raise ModelError(f"{path} is not a readable checkpoint ({type(error).__name__}: {error})") from error
-    return _restored(plain, tensors)
 
 
 def _flattened(tree: Any, tensors: dict[str, Tensor]) -> Any:

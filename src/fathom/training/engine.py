@@ -13,11 +13,12 @@ from torch import Tensor, nn
 
 from fathom.errors import Interrupted
 from fathom.registry import Choice, Range
-from fathom.runtime import StopSignal, available_threads, seeded, threads
+from fathom.runtime import StopSignal, available_threads, fsync_directory, seeded, threads
 from fathom.signals import Batch, to_device
 from fathom.training import OPTIMIZERS, SCHEDULES
 from fathom.training.budget import Budget
 from fathom.training.checkpoint import read_checkpoint, write_checkpoint
+from fathom.training.clock import Clock
 from fathom.training.hooks import Hook, Moment
 from fathom.training.log import RunLog
 from fathom.training.plan import Plan, Rehearsal, Setting, apply_layout, make_plan, usual_batch_size
@@ -27,10 +28,10 @@ __all__ = ["Drawn", "Outcome", "Task", "Trainer"]
 
 TICK_SECONDS = 0.25
 BEHIND_THE_CLOCK = 1.25
-FEWEST_STEPS_TO_JUDGE_PACE = 50
 # An open-ended run waits for an improvement at least this share of the steps it has made.
 PATIENCE_SHARE = 0.15
 USUAL_PATIENCE = 10
+FEWEST_EVALUATIONS_TO_COOL = 3
 
 
 class Drawn(Protocol):
@@ -62,7 +63,8 @@ class Task:
         directory: the run's directory, for plan, log and checkpoints, or None.
         seed: decides all that is random.
         hooks: what looks on.
-        measured: whether settings may be chosen by measurement; without it a run depends on its arguments alone.
+        measured: whether settings may be chosen by measurement; without it a run depends on its arguments alone,
+            but for a budget of time, which takes the measure of a step.
     """
 
     module: nn.Module
@@ -173,7 +175,9 @@ class Trainer:
             update, batches = self._update(self._task.module), self._task.draw(plan.setting.batch_size)
             self._resume(update, batches)
             if not self._now.finished:
-                self._loop(plan, update, batches, stop)
+                self._watched_loop(plan, update, batches, stop)
+            if stop.number is not None:
+                raise Interrupted(stop.number, f"stopped after step {self._now.step}; continue with --resume")
         if self._best_weights is not None:
             self._task.module.load_state_dict(self._best_weights)
         self._task.module.eval()
@@ -195,21 +199,24 @@ class Trainer:
         usual = usual_batch_size(self._task.samples)
         plain = Setting(min(batch_size or usual, self._task.samples), count or 1, layout == "channels_last")
         step_s = evaluation_s = 0.0
-        if self._task.measured:
+        free = self._task.measured
+        if free or budget.seconds is not None:
             rehearsal = Rehearsal(self._task.module, self._task.draw, self._update)
             convolves = any(parameter.dim() == 4 for parameter in self._task.module.parameters())
             plain, step_s = rehearsal.best(
                 plain,
-                free_threads=count == 0 and available_threads() > 1,
-                free_layout=layout == "auto" and convolves,
-                free_batch=batch_size == 0 and 2 * plain.batch_size <= self._task.samples // 20,
+                free_threads=free and count == 0 and available_threads() > 1,
+                free_layout=free and layout == "auto" and convolves,
+                free_batch=free and batch_size == 0 and 2 * plain.batch_size <= self._task.samples // 20,
             )
             evaluation_s = self._evaluation_seconds()
         per_epoch = self._task.draw(plain.batch_size).per_epoch
-        watched = self._task.validate is not None and (not self._anneals or self._patience > 0)
+        watched = self._task.validate is not None and not self._anneals
         return make_plan(budget, plain, per_epoch, step_s=step_s, evaluation_s=evaluation_s, watched=watched)
 
     def _evaluation_seconds(self) -> float:
+        """The time of a look at the validation rows, once the first has warmed the caches."""
+        self._validated()
         started = time.perf_counter()
         self._validated()
         return time.perf_counter() - started
@@ -217,8 +224,15 @@ class Trainer:
     def _update(self, module: nn.Module) -> Update:
         return Update(module, self._optimizer, seed=self._task.seed, **self._penalties)
 
+    def _watched_loop(self, plan: Plan, update: Update, batches: Drawn, stop: StopSignal) -> None:
+        try:
+            self._loop(plan, update, batches, stop)
+        finally:
+            for hook in self._task.hooks:
+                hook.closed()
+
     def _loop(self, plan: Plan, update: Update, batches: Drawn, stop: StopSignal) -> None:
-        clock = _Clock(self._now.elapsed_s)
+        clock = Clock(self._now.elapsed_s, self._now.step)
         device = next(self._task.module.parameters()).device
         now, saved_s, ticked_s = self._now, clock.seconds, clock.seconds
         self._tell("started", plan, batches, clock)
@@ -232,11 +246,11 @@ class Trainer:
             seconds = clock.seconds
             if seconds - ticked_s > TICK_SECONDS:
                 ticked_s = seconds
-                plan = self._hurried(plan, seconds)
+                plan = self._hurried(plan, seconds, clock.tick(seconds, now.step))
                 self._tell("ticked", plan, batches, clock)
             if stop.number is not None or seconds - saved_s > self._checkpoint_s:
-                saved_s = seconds
                 self._save(update, batches, clock)
+                saved_s = clock.seconds
             if stop.number is not None:
                 raise Interrupted(stop.number, f"stopped at step {now.step}; continue with --resume")
         now.finished = True
@@ -246,39 +260,39 @@ class Trainer:
     def _rate(self, plan: Plan, step: int) -> float:
         """The schedule's factor; from the cool-down's start on, what it was there, falling to zero."""
         cooling = self._cooling(plan)
-        start = plan.steps if cooling is None else cooling[0]
-        factor: float = self._factor(min(step, start), plan.steps, **self._schedule.options)
-        if cooling is None or step < start:
-            return factor
-        return factor * (cooling[1] - step) / max(1, cooling[1] - start)
+        starts = [start for start, _ in cooling]
+        factor: float = self._factor(min([step, *starts]), plan.steps, **self._schedule.options)
+        for (start, last), until in zip(cooling, [*starts, step][1:], strict=True):
+            if step > start:
+                factor *= (last - min(until, step)) / (last - start)
+        return factor
 
-    def _cooling(self, plan: Plan) -> tuple[int, int] | None:
-        """First and last step of the cool-down, as far as it is known."""
-        known = [(start, last) for start, last in ((plan.hurry_step, plan.hurry_last),) if start is not None]
-        if self._now.cooldown is not None:
-            known.append((self._now.cooldown[0], self._now.cooldown[1]))
-        if not plan.open_ended and not self._anneals:
-            known.append((plan.steps - round(self._cooldown * plan.steps), plan.steps))
-        return min(known, default=None)  # type: ignore[type-var]
+    def _cooling(self, plan: Plan) -> list[tuple[int, int]]:
+        """First and last step of the cool-down, as far as it is known, and of each by which it then ends earlier."""
+        known = [] if self._anneals else [(plan.steps - round(self._cooldown * plan.steps), plan.steps)]
+        known += [(self._now.cooldown[0], self._now.cooldown[1])] if self._now.cooldown is not None else []
+        known = sorted([*known, *plan.hurries])
+        return [span for k, span in enumerate(known) if all(span[1] < earlier[1] for earlier in known[:k])]
+
+    def _is_cooling(self, plan: Plan) -> bool:
+        return any(start < self._now.step for start, _ in self._cooling(plan))
 
     def _last_step(self, plan: Plan) -> int:
-        cooling = self._cooling(plan)
-        return plan.steps if cooling is None else min(plan.steps, cooling[1])
+        return min([plan.steps, *(last for _, last in self._cooling(plan))])
 
-    def _hurried(self, plan: Plan, elapsed_s: float) -> Plan:
-        """The plan with its cool-down from here, if the run has fallen behind its clock; written before it is followed."""
-        step = self._now.step
-        if plan.seconds is None or plan.hurry_step is not None or step < FEWEST_STEPS_TO_JUDGE_PACE:
+    def _hurried(self, plan: Plan, elapsed_s: float, pace_s: float | None) -> Plan:
+        """The plan with its cool-down from here, if the run is behind its clock; written before it is followed."""
+        step, needed = self._now.step, self._last_step(plan) - self._now.step
+        if plan.seconds is None or pace_s is None or needed <= 0:
             return plan
-        pace_s = elapsed_s / step
         left = max(1, int((plan.seconds - elapsed_s) / pace_s))
-        needed = self._last_step(plan) - step
-        late = needed * pace_s + elapsed_s > BEHIND_THE_CLOCK * plan.seconds
-        if plan.open_ended:
-            late = self._now.cooldown is None and left < self._cooldown * step
-        if not late or needed <= 0:
+        cooling = self._is_cooling(plan)
+        late = needed * pace_s + elapsed_s > BEHIND_THE_CLOCK * plan.seconds or (plan.open_ended and not cooling)
+        # What was slow may be fast again: wait until no more steps are left than a cool-down takes.
+        due = cooling or left <= max(1, self._cooldown * (step + left))
+        if not (late and due) or left >= needed:
             return plan
-        hurried = plan.hurried(step, min(plan.steps, step + left))
+        hurried = plan.hurried(step, step + left)
         if self._task.directory is not None:
             hurried.save(self._task.directory / "plan.json")
         return hurried
@@ -292,11 +306,11 @@ class Trainer:
         finally:
             self._task.module.train()
 
-    def _evaluate(self, plan: Plan, batches: Drawn, clock: _Clock) -> None:
+    def _evaluate(self, plan: Plan, batches: Drawn, clock: Clock) -> None:
         """Look at the validation rows, keep the weights if they are the best, log, and see whether to cool down."""
         now, (score, scores) = self._now, self._validated()
         now.scores = dict(scores)
-        if self._task.validate is not None and (now.best is None or score > now.best):
+        if score > (-math.inf if now.best is None else now.best):  # false where there is no score: it is NaN
             now.best, now.best_step = score, now.step
             self._best_weights = {name: value.clone() for name, value in self._task.module.state_dict().items()}
         loss = now.loss_sum / max(1, now.loss_count)
@@ -304,8 +318,12 @@ class Trainer:
         values = {"step": now.step, "epoch": batches.epoch, "loss": loss, "rate": factor, **now.scores}
         self._log.write(values, {"elapsed_s": clock.seconds})
         now.loss_sum, now.loss_count = 0.0, 0
-        if self._is_stale(plan) and self._cooling(plan) is None:
-            now.cooldown = [now.step, now.step + max(1, round(self._cooldown * now.step))]
+        if self._is_stale(plan) and not self._is_cooling(plan):
+            # What came after the best weights was no better, so the cool-down starts from them.
+            if self._best_weights is not None:
+                self._task.module.load_state_dict(self._best_weights)
+            length = max(self._cooldown * now.step, FEWEST_EVALUATIONS_TO_COOL * plan.evaluate_every)
+            now.cooldown = [now.step, now.step + max(1, round(length))]
 
     def _is_stale(self, plan: Plan) -> bool:
         """Whether validation has not improved for as long as patience allows."""
@@ -315,12 +333,13 @@ class Trainer:
         patience = (self._patience or USUAL_PATIENCE) * plan.evaluate_every
         return waited >= (patience if self._patience else max(patience, PATIENCE_SHARE * self._now.step))
 
-    def _save(self, update: Update, batches: Drawn, clock: _Clock) -> None:
+    def _save(self, update: Update, batches: Drawn, clock: Clock) -> None:
+        self._now.elapsed_s, self._now.log_place = clock.seconds, self._log.place()
         if self._task.directory is None:
             return
-        self._now.elapsed_s, self._now.log_place = clock.seconds, self._log.place()
         path = self._task.directory / "checkpoints"
         path.mkdir(exist_ok=True)
+        fsync_directory(self._task.directory)
         tree = {
             "weights": dict(self._task.module.state_dict()),
             "best_weights": self._best_weights,
@@ -345,7 +364,7 @@ class Trainer:
         self._now = _Progress(**tree["progress"])
         self._log.rewind(self._now.log_place)
 
-    def _tell(self, what: str, plan: Plan, batches: Drawn, clock: _Clock) -> None:
+    def _tell(self, what: str, plan: Plan, batches: Drawn, clock: Clock) -> None:
         now = self._now
         loss = now.loss_sum / now.loss_count if now.loss_count else math.nan
         moment = Moment(now.step, self._last_step(plan), batches.epoch, loss, now.scores, clock.seconds, plan.seconds)
@@ -357,14 +376,3 @@ class Trainer:
         rate = batches.epoch * self._task.samples / max(now.elapsed_s, 1e-9)
         best_step = now.best_step if self._best_weights is not None else now.step
         return Outcome(now.step, batches.epoch, best_step, now.best, now.elapsed_s, rate)
-
-
-class _Clock:
-    """Seconds of training, those before a resume included."""
-
-    def __init__(self, before_s: float) -> None:
-        self._started = time.perf_counter() - before_s
-
-    @property
-    def seconds(self) -> float:
-        return time.perf_counter() - self._started

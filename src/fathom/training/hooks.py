@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 __all__ = ["Hook", "Moment", "Progress"]
+
+LINE_SECONDS = 30.0  # between lines, where no terminal shows the bar
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,9 @@ class Hook:
 
     def finished(self, moment: Moment) -> None: ...
 
+    def closed(self) -> None:
+        """The run is over: it finished, was interrupted or diverged."""
+
 
 class Progress(Hook):
     """A bar with an estimate of the time left, on stderr; without a terminal, a line now and then.
@@ -54,27 +60,41 @@ class Progress(Hook):
         self._label = label
         self._bar: Any = None
         self._task: Any = None
+        self._told_s = 0.0
 
     def started(self, moment: Moment) -> None:
         from rich.console import Console
         from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
         console = Console(stderr=True)
-        columns = [TextColumn("{task.description}"), BarColumn(20), TextColumn("{task.percentage:>3.0f}%")]
+        columns = [TextColumn("{task.description}"), BarColumn(10), TextColumn("{task.percentage:>3.0f}%")]
         columns += [TextColumn("{task.fields[words]}"), TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn()]
         self._bar = Progress(*columns, console=console, disable=not console.is_terminal, transient=True)
         self._bar.start()
         self._task = self._bar.add_task(self._label, total=1.0, words="")
+        self._told_s = moment.elapsed_s
         self.ticked(moment)
 
     def ticked(self, moment: Moment) -> None:
-        if self._bar is not None:
-            self._bar.update(self._task, completed=_share_done(moment), words=_words(moment))
+        if self._bar is None:
+            return
+        self._bar.update(self._task, completed=_share_done(moment), words=_few_words(moment))
+        if self._bar.disable and moment.elapsed_s - self._told_s > LINE_SECONDS:
+            self._told_s = moment.elapsed_s
+            self._tell(f"{_share_done(moment):.0%}, {_words(moment)}")
 
-    def finished(self, moment: Moment) -> None:
+    def closed(self) -> None:
         if self._bar is not None:
             self._bar.stop()
-            print(f"{self._label}: {_words(moment)}, {moment.elapsed_s:.1f} s", file=sys.stderr)
+
+    def finished(self, moment: Moment) -> None:
+        self.closed()
+        if self._bar is not None:
+            self._tell(f"{_words(moment)}, {moment.elapsed_s:.1f} s")
+
+    def _tell(self, words: str) -> None:
+        sys.stderr.write(f"{self._label}: {words}\n")
+        sys.stderr.flush()
 
 
 def _share_done(moment: Moment) -> float:
@@ -82,6 +102,16 @@ def _share_done(moment: Moment) -> float:
     return min(1.0, max(by_step, moment.elapsed_s / moment.seconds if moment.seconds else 0.0))
 
 
+def _few_words(moment: Moment) -> str:
+    """What fits beside the bar in 80 columns."""
+    return f"epoch {moment.epoch:.1f}{_score(moment)}"
+
+
+def _score(moment: Moment) -> str:
+    return "".join(f", {name} {value:.4g}" for name, value in list(moment.scores.items())[:1])
+
+
 def _words(moment: Moment) -> str:
-    scores = "".join(f", {name} {value:.4g}" for name, value in list(moment.scores.items())[:1])
-    return f"step {moment.step:,} (epoch {moment.epoch:.1f}), loss {moment.loss:.4g}{scores}"
+    # Just after a look at the validation rows there is no loss since.
+    loss = "" if math.isnan(moment.loss) else f", loss {moment.loss:.4g}"
+    return f"step {moment.step:,} (epoch {moment.epoch:.1f}){loss}{_score(moment)}"

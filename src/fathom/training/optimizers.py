@@ -1,7 +1,7 @@
 """Optimizers by name: each makes torch's own from groups of parameters.
 
 ``weight_decay`` is decoupled (Loshchilov and Hutter 2019) and spares biases and norms; the coupled penalties L1 and
-L2 are the engine's.
+L2 are the engine's. Facts: ``decays`` says that the optimizer treats matrices otherwise than biases.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from torch import nn
 
 from fathom.registry import Range
 from fathom.training import OPTIMIZERS
+from fathom.training.fused import FusedAdam
 
 __all__ = ["parameter_groups"]
 
@@ -23,9 +24,17 @@ Share = Annotated[float, Range(0, 0.999999)]
 Groups = list[dict[str, Any]]
 
 
-def parameter_groups(parameters: Iterable[nn.Parameter]) -> Groups:
-    """Matrices and kernels in one group, which decays; vectors and scalars (biases, norms) in another, which does not."""
+def parameter_groups(parameters: Iterable[nn.Parameter], *, apart: bool) -> Groups:
+    """What an optimizer is given.
+
+    Args:
+        parameters: those of one part; frozen ones are left out.
+        apart: matrices and kernels, which decay, in one group, and vectors and scalars (biases, norms), which do not,
+            in another; else all in one.
+    """
     trained = [parameter for parameter in parameters if parameter.requires_grad]
+    if not apart:
+        return [{"params": trained, "decays": True}]
     groups = [
         {"params": [parameter for parameter in trained if parameter.dim() >= 2], "decays": True},
         {"params": [parameter for parameter in trained if parameter.dim() < 2], "decays": False},
@@ -33,7 +42,7 @@ def parameter_groups(parameters: Iterable[nn.Parameter]) -> Groups:
     return [group for group in groups if group["params"]]
 
 
-@OPTIMIZERS.register("sgd")
+@OPTIMIZERS.register("sgd", decays=False)
 def sgd(
     groups: Groups, *, lr: LearningRate = 0.05, momentum: Share = 0.9, nesterov: bool = True
 ) -> torch.optim.Optimizer:
@@ -41,7 +50,7 @@ def sgd(
     return torch.optim.SGD(groups, lr=lr, momentum=momentum, nesterov=nesterov and momentum > 0, fused=_fused(groups))
 
 
-@OPTIMIZERS.register("rmsprop")
+@OPTIMIZERS.register("rmsprop", decays=False)
 def rmsprop(
     groups: Groups, *, lr: LearningRate = 1e-3, smoothing: Share = 0.99, momentum: Share = 0.0
 ) -> torch.optim.Optimizer:
@@ -49,13 +58,13 @@ def rmsprop(
     return torch.optim.RMSprop(groups, lr=lr, alpha=smoothing, momentum=momentum)
 
 
-@OPTIMIZERS.register("adam")
+@OPTIMIZERS.register("adam", decays=False)
 def adam(groups: Groups, *, lr: LearningRate = 1e-3, beta1: Share = 0.9, beta2: Share = 0.999) -> torch.optim.Optimizer:
     """Adaptive moment estimation (Kingma and Ba 2015, algorithm 1)."""
-    return torch.optim.Adam(groups, lr=lr, betas=(beta1, beta2), fused=_fused(groups))
+    return FusedAdam(groups, lr, beta1, beta2)
 
 
-@OPTIMIZERS.register("adamw")
+@OPTIMIZERS.register("adamw", decays=True)
 def adamw(
     groups: Groups,
     *,
@@ -66,7 +75,7 @@ def adamw(
 ) -> torch.optim.Optimizer:
     """Adam with decoupled weight decay (Loshchilov and Hutter 2019, algorithm 2)."""
     decaying = [{**group, "weight_decay": weight_decay if group["decays"] else 0.0} for group in groups]
-    return torch.optim.AdamW(decaying, lr=lr, betas=(beta1, beta2), fused=_fused(groups))
+    return FusedAdam(decaying, lr, beta1, beta2)
 
 
 def _fused(groups: Groups) -> bool:

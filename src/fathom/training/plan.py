@@ -13,6 +13,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from fathom.errors import ModelError
 from fathom.runtime import available_threads, threads, write_atomic
 from fathom.signals import Batch
 from fathom.training.budget import DEFAULT_SECONDS, Budget
@@ -52,8 +53,7 @@ class Plan:
         open_ended: whether validation decides when to stop.
         seconds: the clock that the run keeps to, or None.
         evaluate_every: steps between looks at the validation rows.
-        hurry_step: where a run that fell behind its clock starts its cool-down early, or None.
-        hurry_last: where that cool-down ends.
+        hurries: first and last step of each cool-down that began early, because the run was behind its clock.
     """
 
     setting: Setting
@@ -61,20 +61,28 @@ class Plan:
     open_ended: bool
     seconds: float | None
     evaluate_every: int
-    hurry_step: int | None = None
-    hurry_last: int | None = None
+    hurries: tuple[tuple[int, int], ...] = ()
 
     def save(self, path: Path) -> None:
         write_atomic(path, (json.dumps(asdict(self), indent=2) + "\n").encode())
 
     @classmethod
     def load(cls, path: Path) -> Plan:
-        fields = json.loads(path.read_text())
-        return cls(**{**fields, "setting": Setting(**fields["setting"])})
+        """Read what ``save`` wrote.
+
+        Raises:
+            ModelError: the file is not such a plan.
+        """
+        try:
+            fields = json.loads(path.read_text())
+            hurries = tuple((int(first), int(last)) for first, last in fields["hurries"])
+            return cls(**{**fields, "setting": Setting(**fields["setting"]), "hurries": hurries})
+        except (OSError, KeyError, TypeError, ValueError) as error:
+            raise ModelError(f"{path} is not a readable plan ({type(error).__name__}: {error})") from error
 
     def hurried(self, step: int, last_step: int) -> Plan:
         """The same plan with its cool-down from ``step`` to ``last_step``."""
-        return replace(self, hurry_step=step, hurry_last=last_step)
+        return replace(self, hurries=(*self.hurries, (step, last_step)))
 
 
 def make_plan(

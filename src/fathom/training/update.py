@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Protocol
 
 import torch
@@ -17,6 +17,8 @@ from fathom.training import OPTIMIZERS
 from fathom.training.optimizers import parameter_groups
 
 __all__ = ["Trainable", "Update"]
+
+SMALLEST_WEIGHT = 1e-30
 
 
 class Trainable(Protocol):
@@ -60,13 +62,10 @@ class Update:
         if accumulate > 1 and module.whole_batch:
             raise ConfigError("a head's loss needs the whole batch; training.accumulate must be 1")
         self.module: Any = module
+        self._device = next(module.parameters()).device
         self._seed, self._accumulate, self._clip_norm, self._l1, self._l2 = seed, accumulate, clip_norm, l1, l2
-        self._parts = {name: [p for p in part if p.requires_grad] for name, part in self.module.parts.items()}
-        self._optimizers = {
-            name: OPTIMIZERS.build(optimizer, parameter_groups(part)) for name, part in self._parts.items()
-        }
-        self._rates = {name: [group["lr"] for group in made.param_groups] for name, made in self._optimizers.items()}
-        self._penalized = {name: [p for p in part if p.dim() >= 2] for name, part in self._parts.items()}
+        parts = self.module.parts.items()
+        self._parts = {name: _Part(part, optimizer, penalized=l1 + l2 > 0) for name, part in parts}
 
     def __call__(self, batch: Batch, step: int, factor: float) -> float:
         """Update every part once.
@@ -82,25 +81,27 @@ class Update:
         Raises:
             Diverged: a loss or a gradient is NaN or infinite; that part's weights are untouched.
         """
-        torch.default_generator.manual_seed(seed_from("dropout", self._seed, step))
+        seed = seed_from("dropout", self._seed, step)
+        torch.default_generator.manual_seed(seed)
+        if self._device.type != "cpu":  # its dropout draws from a generator of its own
+            torch.get_device_module(self._device).manual_seed(seed)
         return sum(self._update_part(name, batch, step, factor) for name in self._parts)
 
     def state(self) -> dict[str, Any]:
-        return {name: optimizer.state_dict() for name, optimizer in self._optimizers.items()}
+        return {name: part.optimizer.state_dict() for name, part in self._parts.items()}
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        for name, optimizer in self._optimizers.items():
-            optimizer.load_state_dict(state[name])
+        for name, part in self._parts.items():
+            part.restore(state[name])
 
     def _update_part(self, name: str, batch: Batch, step: int, factor: float) -> float:
-        optimizer, parameters = self._optimizers[name], self._parts[name]
-        optimizer.zero_grad()
+        part = self._parts[name]
+        part.forget_gradients()
         value = self._backward(name, batch, step)
-        self._penalize(self._penalized[name])
-        self._check_and_clip(parameters, step)
-        for group, rate in zip(optimizer.param_groups, self._rates[name], strict=True):
-            group["lr"] = rate * factor
-        optimizer.step()
+        if self._l1 or self._l2:
+            self._penalize(part.matrices)
+        self._check_and_clip(part.gradients(), step)
+        part.step(factor)
         return value
 
     def _backward(self, part: str, batch: Batch, step: int) -> float:
@@ -109,7 +110,8 @@ class Update:
         value = 0.0
         for piece in [batch] if whole is None else split_batch(batch, self._accumulate):
             losses = self.module.loss(piece, part)
-            terms = [loss.total / _positive(loss.weight if whole is None else whole[h]) for h, loss in losses.items()]
+            weights = [loss.weight for loss in losses.values()] if whole is None else [whole[head] for head in losses]
+            terms = [loss.total / _divisor(w, loss.unit) for loss, w in zip(losses.values(), weights, strict=True)]
             objective = terms[0] if len(terms) == 1 else torch.stack(terms).sum()
             value += objective.item()
             if not math.isfinite(value):
@@ -118,14 +120,12 @@ class Update:
             objective.backward()
         return value
 
-    def _penalize(self, parameters: list[nn.Parameter]) -> None:
-        with torch.no_grad():
-            for parameter in parameters if self._l1 or self._l2 else ():
-                if parameter.grad is not None:
-                    parameter.grad.add_(parameter, alpha=self._l2).add_(parameter.sign(), alpha=self._l1)
+    def _penalize(self, matrices: list[nn.Parameter]) -> None:
+        for matrix in matrices:
+            if matrix.grad is not None:
+                matrix.grad.add_(matrix.detach(), alpha=self._l2).add_(matrix.detach().sign(), alpha=self._l1)
 
-    def _check_and_clip(self, parameters: list[nn.Parameter], step: int) -> None:
-        gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
+    def _check_and_clip(self, gradients: list[Tensor], step: int) -> None:
         norm = math.hypot(*torch.stack(torch._foreach_norm(gradients)).tolist())
         if not math.isfinite(norm):
             raise Diverged(_divergence(f"the gradient's norm is {norm}", step))
@@ -133,9 +133,43 @@ class Update:
             torch._foreach_mul_(gradients, self._clip_norm / norm)
 
 
-def _positive(weight: Tensor) -> Tensor:
-    """The weight, or 1 where nothing in the batch has any (the total is 0 then)."""
-    return torch.where(weight > 0, weight, 1)
+class _Part:
+    """The parameters of one part, and their optimizer."""
+
+    def __init__(self, parameters: Iterable[nn.Parameter], optimizer: Choice, *, penalized: bool) -> None:
+        groups = parameter_groups(parameters, apart=penalized or OPTIMIZERS.get(optimizer.name).facts["decays"])
+        self._parameters = [parameter for group in groups for parameter in group["params"]]
+        self.matrices = [parameter for group in groups if group["decays"] for parameter in group["params"]]
+        self.optimizer: torch.optim.Optimizer = OPTIMIZERS.build(optimizer, groups)
+        self._rates = [group["lr"] for group in self.optimizer.param_groups]
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Take an optimizer's state up, each moment laid out in memory as its parameter: fused kernels rely on it."""
+        self.optimizer.load_state_dict(state)
+        for parameter, held in self.optimizer.state.items():
+            for key, value in held.items():
+                if isinstance(value, Tensor) and value.shape == parameter.shape:
+                    like = torch.empty_like(parameter.detach(), dtype=value.dtype, device=value.device)
+                    held[key] = like.copy_(value)
+
+    def forget_gradients(self) -> None:
+        for parameter in self._parameters:
+            parameter.grad = None
+
+    def gradients(self) -> list[Tensor]:
+        return [parameter.grad for parameter in self._parameters if parameter.grad is not None]
+
+    def step(self, factor: float) -> None:
+        for group, rate in zip(self.optimizer.param_groups, self._rates, strict=True):
+            group["lr"] = rate * factor
+        self.optimizer.step()
+
+
+def _divisor(weight: Tensor, unit: float) -> float | Tensor:
+    """Weight times unit; a little where nothing in the batch has any weight, for the total is 0 then."""
+    if weight.device.type == "cpu":
+        return max(float(weight), SMALLEST_WEIGHT) * unit
+    return weight.clamp(min=SMALLEST_WEIGHT) * unit  # no wait for the device
 
 
 def _divergence(what: str, step: int) -> str:

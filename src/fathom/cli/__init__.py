@@ -1,0 +1,111 @@
+"""The command line: parses, calls, prints. ``main`` turns whatever happens into an exit status."""
+
+from __future__ import annotations
+
+import errno
+import io
+import os
+import signal
+import sys
+import tempfile
+import threading
+import traceback
+from collections.abc import Sequence
+from types import FrameType
+from typing import NoReturn
+
+import click
+
+from fathom.errors import FathomError, InputError, Interrupted
+
+__all__ = ["main"]
+
+OUR_OWN_BUG = FathomError.exit_status
+BROKEN_PIPE = 128 + 13  # as the shell has it for a program that SIGPIPE ended
+# What the machine refuses: no mistake of ours, and no traceback helps.
+REFUSED = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.ENOTDIR, errno.EISDIR}
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run one command, and exit.
+
+    Args:
+        arguments: those after the program's name; None takes the process's own.
+
+    Raises:
+        SystemExit: always. 0 success; 2 a mistake in the input; 3 training diverged; 130 and 143 interrupted; 141 the
+            reader of a pipe went away; 70 a mistake of fathom's own, whose traceback is in a file.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal that lacks a sign must not end the run
+    sys.exit(_status(sys.argv[1:] if arguments is None else arguments))
+
+
+def _status(arguments: Sequence[str]) -> int:
+    """Run one command; what went wrong is one line on stderr and a status."""
+    listens = threading.current_thread() is threading.main_thread()  # no other thread may set a handler
+    before = signal.signal(signal.SIGTERM, _terminate) if listens else None
+    try:
+        return _run(arguments)
+    except BrokenPipeError:
+        return _close_quietly()
+    except KeyboardInterrupt:
+        return _complain("stopped", 128 + signal.SIGINT)
+    except Interrupted as stop:
+        return _complain(str(stop), stop.exit_status)
+    except FathomError as error:
+        return _complain(f"error: {error}", error.exit_status)
+    except click.ClickException as error:
+        return _complain(f"error: {_usage_message(error)}", InputError.exit_status)
+    except Exception as error:  # noqa: BLE001 - the outermost place, where anything must become a status
+        if isinstance(error, OSError) and error.errno in REFUSED:
+            return _complain(f"error: {error.filename or 'output'}: {error.strerror}", InputError.exit_status)
+        return _complain(f"error: {_own_bug_message(error)}", OUR_OWN_BUG)
+    finally:
+        if listens:
+            signal.signal(signal.SIGTERM, before)
+
+
+def _run(arguments: Sequence[str]) -> int:
+    from fathom.cli.commands import fathom
+
+    status = 0
+    try:
+        with fathom.make_context("fathom", list(arguments) or ["--help"]) as context:
+            fathom.invoke(context)
+    except click.exceptions.Exit as asked:  # --help and --version end so
+        status = asked.exit_code
+    sys.stdout.flush()
+    return status
+
+
+def _complain(message: str, status: int) -> int:
+    """One line on stderr, whatever the message holds."""
+    line = " ".join(part.strip() for part in message.splitlines() if part.strip())
+    click.echo(f"fathom: {line}", err=True)
+    return status
+
+
+def _usage_message(error: click.ClickException) -> str:
+    message = error.format_message().rstrip(".")
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    return message if context is None else f"{message} (see {context.command_path} --help)"
+
+
+def _own_bug_message(error: Exception) -> str:
+    with tempfile.NamedTemporaryFile("w", prefix="fathom-", suffix=".txt", delete=False, encoding="utf-8") as file:
+        traceback.print_exception(error, file=file)
+    return (
+        f"a mistake in fathom, not in your input: {type(error).__name__}: {error} (please report it with {file.name})"
+    )
+
+
+def _close_quietly() -> int:
+    """Leave Python nothing to say about a pipe that nobody reads."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return BROKEN_PIPE
+
+
+def _terminate(number: int, frame: FrameType | None) -> None:
+    raise Interrupted(number, "stopped")

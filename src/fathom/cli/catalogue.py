@@ -1,0 +1,226 @@
+"""What is registered, and what each thing's options are."""
+
+from __future__ import annotations
+
+import inspect
+import textwrap
+import typing
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from fathom.cli.text import WIDTH, aligned, bold
+from fathom.data import READERS
+from fathom.errors import ConfigError, unknown_name
+from fathom.heads import HEADS, METRICS
+from fathom.kinds import KINDS
+from fathom.nets import ACTIVATIONS, INITIALIZATIONS, NETS, NORMS
+from fathom.registry import Choice, Entry, Option, Registry, options_of
+from fathom.training import OPTIMIZERS, SCHEDULES
+from fathom.training.engine import Trainer
+
+__all__ = ["Described", "described", "listed", "plain", "registries"]
+
+ALL = (NETS, HEADS, KINDS, OPTIMIZERS, SCHEDULES, ACTIVATIONS, NORMS, INITIALIZATIONS, METRICS, READERS)
+TRAINING = "training"
+# Where the options of a thing of each sort are given on the command line.
+PLACES = {name: name for name in ("net", "head", "optimizer", "schedule", TRAINING)} | {"kind": "kinds.COLUMN"}
+
+
+@dataclass(frozen=True)
+class Described:
+    """One thing: what sort it is, its name, what it was registered with, its docstring and its options."""
+
+    what: str
+    name: str
+    facts: Mapping[str, Any]
+    doc: str
+    options: Mapping[str, Option]
+
+    def plain(self) -> dict[str, Any]:
+        """As JSON holds it."""
+        about = _split_doc(self.doc)[1]
+        options = [_plain_option(option, about.get(option.name, "")) for option in self.options.values()]
+        return {"what": self.what, "name": self.name, **_plain(self.facts), "doc": self.doc, "options": options}
+
+    def text(self) -> str:
+        """As a person reads it."""
+        parts = [bold(f"{self.what} {self.name}".strip())]
+        parts += [textwrap.fill(_facts_words(self.what, self.facts), WIDTH)] if self.facts else []
+        paragraphs, about = _split_doc(self.doc)
+        for paragraph in paragraphs:
+            parts += ["", textwrap.fill(paragraph, WIDTH)]
+        return "\n".join([*parts, "", *self._options_lines(about)])
+
+    def _options_lines(self, about: Mapping[str, str]) -> list[str]:
+        if not self.options:
+            return ["It has no options."]
+        place, first = PLACES.get(self.what, ""), next(iter(self.options.values()))
+        before = f"--kind COLUMN={self.name} " if self.what == "kind" else ""
+        example = f" (as in {before}--set {place}.{first.name}={_shown_value(first.default)})" if place else ""
+        lines = [f"Options{example}:"]
+        for name, option in self.options.items():
+            lines.append(f"  {bold(name)} = {option.default_text}")
+            words = [*([about[name]] if name in about else []), f"allowed: {_allowed(option)}"]
+            lines += [textwrap.fill(line, WIDTH, initial_indent=" " * 6, subsequent_indent=" " * 6) for line in words]
+        return lines
+
+
+def registries(what: str | None) -> list[Registry]:
+    """All registries, or the one of a sort, named in the singular or the plural.
+
+    Raises:
+        ConfigError: there is no such sort.
+    """
+    found = {f"{registry.what}s": registry for registry in ALL}
+    if what is None:
+        return list(found.values())
+    name = what if what.endswith("s") else f"{what}s"
+    if name not in found:
+        raise ConfigError(unknown_name("sort of thing", what, found))
+    return [found[name]]
+
+
+def listed(found: list[Registry]) -> str:
+    """Names, facts and summaries, for a person."""
+    parts = []
+    for registry in found:
+        rows = [(f"  {entry.name}", _summary_words(registry.what, entry)) for entry in registry]
+        parts.append(f"{bold(f'{registry.what}s')}\n{aligned(rows)}")
+    return "\n\n".join(parts)
+
+
+def plain(found: list[Registry]) -> dict[str, Any]:
+    """Names, facts and summaries as JSON holds them."""
+    return {
+        f"{registry.what}s": [{"name": e.name, "summary": e.summary, **_plain(e.facts)} for e in registry]
+        for registry in found
+    }
+
+
+def described(what: str, name: str | None) -> Described:
+    """One thing of a sort, or the engine under "training".
+
+    Raises:
+        ConfigError: there is no such sort or name.
+    """
+    if what == TRAINING and name is None:
+        return Described(TRAINING, "", {}, inspect.getdoc(Trainer) or "", options_of(Trainer))
+    (registry,) = registries(what)
+    if name is None:
+        raise ConfigError(f"which {registry.what}? ({', '.join(registry.names())})")
+    entry = registry.get(name)
+    return Described(registry.what, name, entry.facts, inspect.getdoc(entry.factory) or "", entry.options)
+
+
+def _summary_words(what: str, entry: Entry) -> str:
+    facts = _facts_words(what, entry.facts)
+    return f"{entry.summary} ({facts})" if facts else entry.summary
+
+
+def _facts_words(what: str, facts: Mapping[str, Any]) -> str:
+    """The facts of a registration in words, the usual ones in the order of the data's way."""
+    words = FACTS.get(what, _any_facts)(facts)
+    return "; ".join(word for word in words if word)
+
+
+def _net_facts(facts: Mapping[str, Any]) -> list[str]:
+    return [f"takes {facts['takes']}", f"gives {', '.join(facts['gives'])}"]
+
+
+def _head_facts(facts: Mapping[str, Any]) -> list[str]:
+    needs = f"needs {facts['needs']}" if facts["needs"] else ""
+    return [f"target {facts['target']}", needs, f"scored by {', '.join(facts['metrics'])}"]
+
+
+def _kind_facts(facts: Mapping[str, Any]) -> list[str]:
+    return [f"net {facts.get('net') or facts['entry']}", f"as a target: head {facts['head']}"]
+
+
+def _metric_facts(facts: Mapping[str, Any]) -> list[str]:
+    return ["higher is better" if facts["higher"] else "lower is better"]
+
+
+def _schedule_facts(facts: Mapping[str, Any]) -> list[str]:
+    return ["ends near zero" if facts["anneals"] else "followed by a cool-down to zero"]
+
+
+def _any_facts(facts: Mapping[str, Any]) -> list[str]:
+    words = []
+    for key, value in _plain(facts).items():
+        if isinstance(value, bool):
+            words += [key] if value else []
+        else:
+            words.append(f"{key} {', '.join(map(str, value)) if isinstance(value, list) else value}")
+    return words
+
+
+FACTS: dict[str, Callable[[Mapping[str, Any]], list[str]]] = {
+    "net": _net_facts,
+    "head": _head_facts,
+    "kind": _kind_facts,
+    "metric": _metric_facts,
+    "schedule": _schedule_facts,
+}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, Choice):
+        return value.plain()
+    return value.__name__ if isinstance(value, type) else value
+
+
+def _split_doc(doc: str) -> tuple[list[str], dict[str, str]]:
+    """A Google-style docstring as paragraphs without their lines' ends, and what it says of each argument.
+
+    What calling it returns and raises is for who writes Python.
+    """
+    paragraphs, about = [], {}
+    for block in doc.replace("``", "").split("\n\n"):
+        heading, *lines = block.split("\n")
+        if heading in ("Raises:", "Returns:"):
+            continue
+        if heading != "Args:":
+            paragraphs.append(" ".join(line.strip() for line in (heading, *lines)))
+            continue
+        for line in lines:
+            name, found, words = line.strip().partition(": ")
+            if found and line.startswith("    ") and not line.startswith("     "):
+                about[name] = words
+            elif about:
+                last = next(reversed(about))
+                about[last] += f" {line.strip()}"
+    return paragraphs, about
+
+
+def _plain_option(option: Option, about: str) -> dict[str, Any]:
+    found = {"name": option.name, "type": option.type_name, "default": _plain(option.default), "about": about}
+    if option.range is not None:
+        found |= {"low": option.range.low, "high": option.range.high, "log": option.range.log}
+    choices = _choices(option)
+    return found | ({"choices": choices} if choices else {})
+
+
+def _choices(option: Option) -> list[Any]:
+    if option.registry is not None:
+        return list(option.registry.names())
+    return list(typing.get_args(option.annotation)) if typing.get_origin(option.annotation) is typing.Literal else []
+
+
+def _allowed(option: Option) -> str:
+    choices = _choices(option)
+    if choices:
+        return ", ".join(map(str, choices))
+    return f"{option.type_name}, {option.range}" if option.range else option.type_name
+
+
+def _shown_value(default: Any) -> str:
+    if isinstance(default, Choice):
+        return default.name
+    if isinstance(default, tuple):
+        return "[" + ",".join(map(str, default)) + "]"
+    return str(default).lower() if isinstance(default, bool) else str(default)

@@ -1,0 +1,212 @@
+"""The commands: each parses its arguments, calls what does the work, and prints what that returns."""
+
+from __future__ import annotations
+
+import re
+import sys
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from fathom import __version__
+from fathom.errors import unknown_name
+
+__all__ = ["fathom"]
+
+Command = Callable[..., None]
+LONGEST_NAME = 80
+
+
+class _Commands(click.Group):
+    """Commands in the order in which they are used; an unknown one is told what is near."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(self.commands)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args[0] not in self.commands and not args[0].startswith("-"):
+            ctx.fail(unknown_name("command", args[0], self.commands))
+        return super().resolve_command(ctx, args)
+
+
+@click.group(
+    cls=_Commands,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 80},
+    epilog="""\b
+First steps:
+  fathom demo                             a network in under a minute
+  fathom fit iris                         on a bundled data set
+  fathom fit my.csv --target COLUMN       on your own data
+  fathom predict runs/my-COLUMN new.csv   use it""",
+)
+@click.version_option(__version__, prog_name="fathom", message="%(prog)s %(version)s")
+def fathom() -> None:
+    """From your data to a neural network that you can trust and ship."""
+
+
+def _as_json(command: Command) -> Command:
+    return click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")(command)
+
+
+@fathom.command(short_help="Train a network on data.")
+@click.argument("data")
+@click.option("--target", multiple=True, metavar="COLUMN", help="Column to predict; 'none' rebuilds the inputs. *")
+@click.option("--test", metavar="DATA", help="Rows for the final score, instead of some held out.")
+@click.option("--budget", metavar="BUDGET", help="2m, 20epochs or 5000steps; else until it stops improving.")
+@click.option("--net", metavar="NAME", help="A network; see fathom list nets.")
+@click.option("--head", metavar="NAME", help="A head; see fathom list heads.")
+@click.option("--set", multiple=True, metavar="KEY=VALUE", help="An option, as in net.dropout=0.2. *")
+@click.option("--kind", multiple=True, metavar="COLUMN=KIND", help="What a column is; see fathom list kinds. *")
+@click.option("--role", multiple=True, metavar="COLUMN=ROLE", help="What a column is for, as in id=ignore. *")
+@click.option("--weight", metavar="COLUMN", help="How much each row counts.")
+@click.option("--group", metavar="COLUMN", help="Rows of one group are never split up.")
+@click.option("--time", metavar="COLUMN", help="Learn from earlier rows, score on later ones.")
+@click.option("--seed", type=int, metavar="N", help="Decides all that is random.")
+@click.option("--config", metavar="FILE.toml", help="Options in a file; the command line goes before it.")
+@click.option("--out", metavar="DIR", help="The run's directory, else runs/<data>-<target>.")
+@click.option("--resume", is_flag=True, help="Continue a run that was stopped.")
+@click.option("--overwrite", is_flag=True, help="Delete the run that is there.")
+@_as_json
+def fit(
+    data: str, test: str | None, out: str | None, *, resume: bool, overwrite: bool, as_json: bool, **said: Any
+) -> None:
+    """Train a network on DATA: a file, a folder of pictures, or a bundled data set
+    (iris, digits, wine, breast-cancer, diabetes).
+
+    What each column is, which network fits and how long to train are found out
+    and shown. Options marked * may be given several times.
+    """
+    from fathom.api import fit as fit_network
+    from fathom.cli import text
+    from fathom.cli.settings import config_from
+    from fathom.config import Config
+    from fathom.data import read
+
+    config = config_from(said)
+    asked = Config.of(config)  # mistakes are told before any data is read
+    source = read(data)
+    place = out or _default_place(source.name, asked.target or source.target)
+    share = config.pop("test", None)  # of rows to hold out, where no test data is given
+    held_out = share if test is None else test
+    run = fit_network(source, test=held_out, out=place, resume=resume, overwrite=overwrite, say=_say, **config)
+    _print(run.summary() if as_json else text.fitted(run))
+
+
+@fathom.command(short_help="Predict the target of new rows.")
+@click.argument("run")
+@click.argument("data")
+@click.option("--out", metavar="FILE", help="A .csv, .parquet or .jsonl; else CSV on stdout.")
+@_as_json
+def predict(run: str, data: str, out: str | None, *, as_json: bool) -> None:
+    """Predict each row of DATA with the network of RUN, a directory that fit wrote.
+
+    Each row's number (from 0) stands first, then the prediction and, beside it,
+    its probabilities or quantiles.
+    """
+    from fathom.api import load
+    from fathom.cli import rows
+
+    started = time.perf_counter()
+    writer = None if out is None else rows.writer_for(Path(out))
+    found = rows.numbered(load(run).predict(data))
+    if writer is not None:
+        writer(found, Path(out or ""))
+        _say(f"{found.num_rows:,} predictions are in {out}")
+    if as_json:
+        answer = {"out": out} if out is not None else {"predictions": list(rows.plain(found))}
+        _print({"run": run, "rows": found.num_rows, **answer, "seconds": round(time.perf_counter() - started, 3)})
+    elif out is None:
+        rows.write_csv(found, sys.stdout.buffer)
+
+
+@fathom.command(short_help="Score a network on rows that have the target.")
+@click.argument("run")
+@click.argument("data")
+@_as_json
+def evaluate(run: str, data: str, *, as_json: bool) -> None:
+    """Score the network of RUN on the rows of DATA, which have the target."""
+    from fathom.api import load, plain_scores
+    from fathom.cli import text
+    from fathom.data import read
+
+    started = time.perf_counter()
+    trained, source = load(run), read(data)
+    if source.fingerprint == text.fingerprint_of(trained):
+        _say("note: the network was trained on most of these rows, so the scores flatter it")
+    scores = trained.evaluate(source)
+    count = sum(part.num_rows for part in source.parts.values())
+    seconds = round(time.perf_counter() - started, 3)
+    answer = {"run": run, "rows": count, "metrics": plain_scores(scores), "seconds": seconds}
+    _print(answer if as_json else text.scored(scores, f"on {count:,} rows"))
+
+
+@fathom.command("list", short_help="List the nets, heads, kinds, optimizers, ...")
+@click.argument("what", required=False)
+@_as_json
+def list_(what: str | None, *, as_json: bool) -> None:
+    """List what can be chosen by name: all of it, or one sort, such as nets."""
+    from fathom.cli import catalogue
+
+    registries = catalogue.registries(what)
+    _print(catalogue.plain(registries) if as_json else catalogue.listed(registries))
+
+
+@fathom.command(short_help="Show the options of one of them.")
+@click.argument("what")
+@click.argument("name", required=False)
+@_as_json
+def show(what: str, name: str | None, *, as_json: bool) -> None:
+    """Show one thing's options, as in fathom show net mlp.
+
+    fathom show training shows the options of training itself.
+    """
+    from fathom.cli import catalogue
+
+    found = catalogue.described(what, name)
+    _print(found.plain() if as_json else found.text())
+
+
+@fathom.command(short_help="Show what a trained network is made of.")
+@click.argument("run")
+@_as_json
+def inspect(run: str, *, as_json: bool) -> None:
+    """Show the columns, layers, parameters and scores of RUN."""
+    from fathom.api import load
+    from fathom.cli import inspection
+
+    found = inspection.inspected(load(run), run)
+    _print(found.plain() if as_json else found.text())
+
+
+@fathom.command(short_help="See it all on handwritten digits, in under a minute.")
+@click.option("--out", default="runs/demo", show_default=True, metavar="DIR", help="The run's directory; overwritten.")
+@_as_json
+def demo(out: str, *, as_json: bool) -> None:
+    """Train a network to read handwritten digits, and use it."""
+    from fathom.cli.demo import demonstrate
+
+    answer = demonstrate(out, _say if as_json else click.echo)
+    if as_json:
+        _print(answer)
+
+
+def _say(line: str) -> None:
+    click.echo(line, err=True)
+
+
+def _print(result: dict[str, Any] | str) -> None:
+    if not isinstance(result, str):
+        import json
+
+        result = json.dumps(result, indent=2, ensure_ascii=False, allow_nan=False)
+    click.echo(result)
+
+
+def _default_place(data: str, targets: Iterable[str]) -> str:
+    name = f"{data}-{'+'.join(targets) or 'none'}"
+    return f"runs/{re.sub(r'[^0-9A-Za-z_.+-]+', '-', name).strip('-.')[:LONGEST_NAME]}"

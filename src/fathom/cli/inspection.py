@@ -1,0 +1,118 @@
+"""What a trained network is made of: columns, layers, parameters, scores."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import pyarrow as pa
+import torch
+from torch import Tensor, nn
+
+from fathom.api import Run, plain_scores
+from fathom.cli.text import aligned, bold, scored
+from fathom.model import Model
+from fathom.signals import Role, Signal, to_device
+
+__all__ = ["Inspection", "Layer", "inspected"]
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One module.
+
+    Attributes:
+        name: where it is in the network.
+        what: its class.
+        shape: what it gives for one row, or None where the forward pass does not call it as a module.
+        parameters: how many it holds itself.
+    """
+
+    name: str
+    what: str
+    shape: tuple[int, ...] | None
+    parameters: int
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """A run's model, taken apart."""
+
+    name: str
+    model: Model
+    layers: tuple[Layer, ...]
+    total: int
+
+    def plain(self) -> dict[str, Any]:
+        """As JSON holds it."""
+        names = ("name", "role", "kind", "reason")
+        return {
+            "run": self.name,
+            "parameters": self.total,
+            "columns": [dict(zip(names, row, strict=True)) for row in self.model.schema.rows()],
+            "layout": self.model.layout.state(),
+            "layers": [asdict(layer) for layer in self.layers],
+            "metrics": plain_scores(self.model.metrics),
+        }
+
+    def text(self) -> str:
+        """As a person reads it."""
+        columns = [(f"  {name}", role, kind, reason) for name, role, kind, reason in self.model.schema.rows()]
+        layers = [(f"  {x.name}", x.what, _shape_words(x.shape), f"{x.parameters:>11,}") for x in self.layers]
+        layers = [("  layer", "what", "gives", f"{'parameters':>11}"), *layers]
+        lines = _table(layers) + f"\n  {self.total:,} parameters in all"
+        parts = [bold("columns"), aligned(columns), "", bold("layers (B rows at a time)"), lines]
+        if self.model.metrics:
+            parts += ["", scored(self.model.metrics, "on the rows held out when it was trained")]
+        return "\n".join(parts)
+
+
+def inspected(run: Run, name: str) -> Inspection:
+    """Take a run's model apart."""
+    total = sum(parameter.numel() for parameter in run.model.network.parameters())
+    return Inspection(name, run.model, tuple(_layers(run.model)), total)
+
+
+def _layers(model: Model) -> Iterator[Layer]:
+    """Modules that hold parameters themselves or no other module, each with the shape of what it gives."""
+    shapes = _shapes(model)
+    counted: set[nn.Parameter] = set()
+    for name, module in model.network.named_modules():
+        own = set(module.parameters(recurse=False)) - counted
+        counted |= own
+        if own or not any(True for _ in module.children()):
+            yield Layer(name, type(module).__name__, shapes.get(name), sum(parameter.numel() for parameter in own))
+
+
+def _shapes(model: Model) -> dict[str, tuple[int, ...]]:
+    """What each module gives for a row: seen by sending rows through in which everything is missing."""
+    shapes: dict[str, tuple[int, ...]] = {}
+    blank = pa.table({column.name: pa.nulls(2) for column in model.schema.of_role(Role.INPUT)})
+    store = model.schema.encode(blank, targets=False)
+    device = next((parameter.device for parameter in model.network.parameters()), torch.device("cpu"))
+    with ExitStack() as stack, torch.inference_mode():
+        for name, module in model.network.named_modules():
+            stack.callback(module.register_forward_hook(_noting(shapes, name)).remove)
+        model.network.predict(to_device(next(store.in_order(2)), device))
+    return shapes
+
+
+def _noting(shapes: dict[str, tuple[int, ...]], name: str) -> Any:
+    def note(module: nn.Module, given: Any, output: Any) -> None:
+        tensor = output.vector if isinstance(output, Signal) else output
+        if isinstance(tensor, Tensor):
+            shapes.setdefault(name, tuple(tensor.shape[1:]))
+
+    return note
+
+
+def _shape_words(shape: tuple[int, ...] | None) -> str:
+    return "" if shape is None else f"({', '.join(['B', *map(str, shape)])})"
+
+
+def _table(rows: Sequence[Sequence[str]]) -> str:
+    """Columns side by side, none of them wrapped."""
+    widths = [max(len(row[k]) for row in rows) for k in range(len(rows[0]))]
+    return "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)

@@ -1,0 +1,120 @@
+"""What a person reads: tables of 80 columns, scores, and what to do next."""
+
+from __future__ import annotations
+
+import math
+import os
+import shlex
+import sys
+import textwrap
+import tomllib
+from collections.abc import Sequence
+
+from fathom.api import Run
+from fathom.api.directory import CONFIG
+from fathom.heads import METRICS
+from fathom.model import Metric, Scores
+
+__all__ = ["WIDTH", "aligned", "bold", "fingerprint_of", "fitted", "number", "scored"]
+
+WIDTH = 80
+
+
+def fitted(run: Run) -> str:
+    """What ``fathom fit`` ends with: scores, where the run stands, and what next."""
+    if run.rows:
+        parts = [scored(run.metrics, f"on {run.rows:,} rows that it did not learn from")]
+    else:
+        parts = ["too few rows to hold some out for a score; evaluate it on others"]
+    place = shlex.quote(str(run.directory))
+    commands = [
+        (f"  fathom predict {place} NEW.csv", "predict other rows"),
+        (f"  fathom evaluate {place} NEW.csv", "score it on other rows"),
+        (f"  fathom inspect {place}", "see what it is made of"),
+    ]
+    parts += [f"The run is in {place}, after {run.seconds:.1f} s. Next:", aligned(commands)]
+    return "\n".join(parts)
+
+
+def scored(scores: Scores, where: str) -> str:
+    """One table a target, and a line on how to read them."""
+    parts = []
+    for target, metrics in scores.items():
+        cells = [_cells(name, metric) for name, metric in metrics.items()]
+        lines = aligned(cells, gap=1).splitlines()
+        parts.append("\n".join([bold(f"{_title(target)}, {where}"), *(f"  {line}" for line in lines)]))
+        parts += _notes(target, metrics)
+    return "\n".join([*parts, _legend(scores)])
+
+
+def aligned(rows: Sequence[Sequence[str]], *, gap: int = 2) -> str:
+    """Columns side by side; the last is wrapped to what is left of the width."""
+    widths = [max(len(row[k]) for row in rows) for k in range(len(rows[0]) - 1)] if rows else []
+    start = sum(widths) + gap * len(widths)
+    lines = []
+    for row in rows:
+        front = (" " * gap).join(cell.ljust(width) for cell, width in zip(row, widths, strict=False))
+        wrapped = textwrap.wrap(row[-1], max(24, WIDTH - start)) or [""]
+        lines.append((front + " " * gap + wrapped[0] if widths else wrapped[0]).rstrip())
+        lines += [" " * start + line for line in wrapped[1:]]
+    return "\n".join(lines)
+
+
+def bold(words: str) -> str:
+    """The words, in bold where a person looks at a terminal and did not set NO_COLOR."""
+    plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb" or not sys.stdout.isatty()
+    return words if plain else f"\033[1m{words}\033[0m"
+
+
+def number(value: float) -> str:
+    """Three digits that count, and more where fewer would say 1 of what is not 1."""
+    if not math.isfinite(value):
+        return "-"
+    if 1000 <= abs(value) < 1e9:
+        return f"{value:,.0f}"
+    rounded = (f"{value:.{digits}g}" for digits in range(3, 7))
+    return next((shown for shown in rounded if shown != "1"), "1")
+
+
+def fingerprint_of(run: Run) -> str | None:
+    """The fingerprint of the data that a run learned from, where it is known."""
+    config = None if run.directory is None else run.directory / CONFIG
+    if config is None or not config.is_file():
+        return None
+    source = tomllib.loads(config.read_text()).get("source", {})
+    return str(source.get("fingerprint"))
+
+
+def _title(target: str) -> str:
+    """The target as a person calls it; what is rebuilt goes by the name of its tensor."""
+    if target.startswith("pack/"):
+        return f"{target.removeprefix('pack/')} columns, rebuilt"
+    return f"{target.removeprefix('input/')}, rebuilt" if target.startswith("input/") else target
+
+
+def _cells(name: str, metric: Metric) -> tuple[str, ...]:
+    """``accuracy 0.957 [0.946, 0.966] (linear 0.93, trivial 0.104)``, in parts."""
+    known = math.isfinite(metric.low) and math.isfinite(metric.high)
+    interval = f"[{number(metric.low)}, {number(metric.high)}]" if known else ""
+    others = {"linear": metric.linear, "trivial": metric.trivial}
+    beside = ", ".join(f"{other} {number(value)}" for other, value in others.items() if value is not None)
+    return name, number(metric.value), interval, f"({beside})" if beside else ""
+
+
+def _notes(target: str, metrics: dict[str, Metric]) -> list[str]:
+    """What the first metric should not leave unsaid."""
+    name, metric = next(iter(metrics.items()))
+    if metric.linear is None or not math.isfinite(metric.value):
+        return []
+    sign = 1 if METRICS.get(name).facts["higher"] else -1
+    if sign * metric.linear < sign * metric.value:
+        return []
+    return [f"  note: a linear model does as well or better on {_title(target)}"]
+
+
+def _legend(scores: Scores) -> str:
+    names = dict.fromkeys(name for metrics in scores.values() for name in metrics)
+    lower = [name for name in names if name == "loss" or not METRICS.get(name).facts["higher"]]
+    words = "[95 % interval] (linear model; trivial answer: the usual class or mean)"
+    lines = [words] + ([f"lower is better: {', '.join(lower)}"] if lower else [])
+    return "\n".join(f"  {line}" for line in lines)

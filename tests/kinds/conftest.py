@@ -1,0 +1,8 @@
+"""Hypothesis without a deadline: a busy machine is no fault of the code."""
+
+from __future__ import annotations
+
+from hypothesis import HealthCheck, settings
+
+settings.register_profile("fathom", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("fathom")
