@@ -16,7 +16,7 @@ from fathom.model import Model
 from fathom.network import choose_layout
 from fathom.registry import Choice
 from fathom.schema import Schema
-from fathom.signals import Batch, Loss, Ragged
+from fathom.signals import WEIGHT, Batch, Loss, Ragged
 from fathom.training.update import Update
 
 ROWS = 64
@@ -98,7 +98,7 @@ def example(*, weighted: bool) -> tuple[nn.Module, Batch]:
             "style": pa.array(draw.choice(["a", "b", "c"], ROWS), mask=np.arange(ROWS) >= ROWS // 2),
             "price": pa.array(draw.normal(size=ROWS), mask=draw.random(ROWS) < 0.2),
             "bag": [draw.normal(size=n).tolist() for n in draw.integers(0, 9, ROWS)],
-            "importance": draw.uniform(0, 3, ROWS),
+            "importance": draw.integers(0, 4, ROWS),
         }
     )
     role = "weight" if weighted else "ignore"
@@ -126,6 +126,16 @@ def test_micro_batches_give_the_gradient_of_the_whole(pieces, weighted):
     assert whole.norm() > 0.1
     assert (cut - whole).abs().max() < TOLERANCE
     assert loss == pytest.approx(whole_loss, abs=TOLERANCE)
+
+
+def test_a_row_of_weight_three_is_that_row_thrice():
+    network, batch = example(weighted=True)
+    rows = torch.arange(ROWS).repeat_interleave(batch[WEIGHT].long())
+    thrice = {key: value.select(rows) if isinstance(value, Ragged) else value[rows] for key, value in batch.items()}
+    del thrice[WEIGHT]
+    (weighted_loss, weighted), (loss, repeated) = step(network, batch, 4), step(network, thrice, 1)
+    assert (weighted - repeated).abs().max() < TOLERANCE
+    assert weighted_loss == pytest.approx(loss, abs=TOLERANCE)
 
 
 @pytest.mark.parametrize("pieces", [2, 4])

@@ -70,10 +70,15 @@ def test_the_order_of_the_rows_says_nothing_of_their_part():
     assert 50 < together < 150
 
 
-def test_labels_too_rare_to_share_out_count_as_one():
+def test_labels_too_rare_to_share_out_are_all_learned_from():
     strata = np.array(["a"] * 40 + [f"rare {i}" for i in range(20)])
-    tested = random_split(60, (0.5, 0.5), strata, 0)[1]
-    assert abs(int((tested >= 40).sum()) - 10) <= 1
+    learned, tested = random_split(60, (0.5, 0.5), strata, 0)
+    assert set(range(40, 60)) <= set(learned)
+    assert len(tested) == 20
+
+
+def test_rows_that_all_have_labels_of_their_own_are_still_shared_out():
+    assert len(random_split(60, (0.5, 0.5), np.arange(60), 0)[1]) == 30
 
 
 def test_strata_that_are_not_kept_are_noticed():

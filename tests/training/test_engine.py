@@ -532,6 +532,15 @@ def test_a_name_reaches_the_disk_before_a_checkpoint_relies_on_it(tmp_path: Path
     assert order == [tmp_path / "run", tmp_path / "run" / "checkpoints" / "last.safetensors"]
 
 
+def test_seconds_between_checkpoints_do_not_count_those_of_saving(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    saved: list[int] = []
+    monkeypatch.setattr(
+        engine, "write_checkpoint", lambda path, tree: (saved.append(tree["progress"]["step"]), time.sleep(0.06))
+    )
+    trained("60steps", module=Small(before=Sleep(0.005)), directory=tmp_path / "run", checkpoint_s=0.05)
+    assert 2 <= len(saved) <= 12
+
+
 def test_a_plan_that_is_damaged_is_named(tmp_path: Path):
     (tmp_path / "plan.json").write_text("{")
     with pytest.raises(ModelError, match=r"plan\.json"):

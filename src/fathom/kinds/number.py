@@ -18,7 +18,7 @@ from fathom.signals import NumberSpec, Ragged
 __all__ = ["Number"]
 
 SKETCH_POINTS = 1024
-SKETCH_ROWS = 100_000
+SKETCH_ROWS, SKETCH_CELLS = 100_000, 4_000_000
 NUM_EDGES = 65
 ROUNDING = 1e-12  # of a level, in a sum of weights
 # Beyond this ratio of mean to spread, float32 would lose more than a thousandth of the spread.
@@ -62,7 +62,7 @@ class Number(Kind):
             "missing": (~present).sum(axis=0).tolist(),
             "mean": mean.tolist(),
             "squares": squares.tolist(),
-            "sketch": [_sketch(values[:, j], weights, len(values)) for j in range(values.shape[1])],
+            "sketch": _sketches(values, weights),
         }
 
     @classmethod
@@ -196,12 +196,15 @@ def _ratio(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:
     return np.divide(numerator, denominator, out=np.zeros_like(numerator, dtype=float), where=denominator > 0)
 
 
-def _sketch(values: np.ndarray, weights: np.ndarray, rows: int) -> dict[str, list[float]]:
-    """Weighted points that stand for a column's distribution; exact while there are at most SKETCH_POINTS values."""
-    stride = max(1, rows // SKETCH_ROWS)
+def _sketches(values: np.ndarray, weights: np.ndarray) -> list[dict[str, list[float]]]:
+    """For each column weighted points that stand for its distribution, from evenly spaced rows where there are many.
+
+    Exact while no row is passed over and a column has at most SKETCH_POINTS distinct values.
+    """
+    stride = max(1, len(values) // SKETCH_ROWS, values.size // SKETCH_CELLS)
     values, weights = values[::stride], weights[::stride] * stride
-    keep = np.isfinite(values) & (weights > 0)
-    return _thinned(values[keep], weights[keep])
+    used = np.isfinite(values) & (weights > 0)[:, None]
+    return [_thinned(column[keep], weights[keep]) for column, keep in zip(values.T, used.T, strict=True)]
 
 
 def _merged_sketch(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, list[float]]:

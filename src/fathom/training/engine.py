@@ -209,17 +209,18 @@ class Trainer:
                 free_layout=free and layout == "auto" and convolves,
                 free_batch=free and batch_size == 0 and 2 * plain.batch_size <= self._task.samples // 20,
             )
-            evaluation_s = self._evaluation_seconds()
+            evaluation_s = self._evaluation_seconds(plain.threads)
         per_epoch = self._task.draw(plain.batch_size).per_epoch
         watched = self._task.validate is not None and not self._anneals
         return make_plan(budget, plain, per_epoch, step_s=step_s, evaluation_s=evaluation_s, watched=watched)
 
-    def _evaluation_seconds(self) -> float:
+    def _evaluation_seconds(self, count: int) -> float:
         """The time of a look at the validation rows, once the first has warmed the caches."""
-        self._validated()
-        started = time.perf_counter()
-        self._validated()
-        return time.perf_counter() - started
+        with threads(count):
+            self._validated()
+            started = time.perf_counter()
+            self._validated()
+            return time.perf_counter() - started
 
     def _update(self, module: nn.Module) -> Update:
         return Update(module, self._optimizer, seed=self._task.seed, **self._penalties)

@@ -7,7 +7,7 @@ L2 are the engine's. Facts: ``decays`` says that the optimizer treats matrices o
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Annotated, Any
+from typing import Annotated, Any, Protocol
 
 import torch
 from torch import nn
@@ -16,12 +16,24 @@ from fathom.registry import Range
 from fathom.training import OPTIMIZERS
 from fathom.training.fused import FusedAdam
 
-__all__ = ["parameter_groups"]
+__all__ = ["Optimizer", "parameter_groups"]
 
 LearningRate = Annotated[float, Range(1e-6, 10, log=True)]
 Decay = Annotated[float, Range(0, 1)]
 Share = Annotated[float, Range(0, 0.999999)]
 Groups = list[dict[str, Any]]
+
+
+class Optimizer(Protocol):
+    """What the engine asks of an optimizer; torch's own have it all."""
+
+    param_groups: list[dict[str, Any]]
+
+    def step(self) -> Any: ...
+
+    def state_dict(self) -> dict[str, Any]: ...
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None: ...
 
 
 def parameter_groups(parameters: Iterable[nn.Parameter], *, apart: bool) -> Groups:
@@ -43,25 +55,21 @@ def parameter_groups(parameters: Iterable[nn.Parameter], *, apart: bool) -> Grou
 
 
 @OPTIMIZERS.register("sgd", decays=False)
-def sgd(
-    groups: Groups, *, lr: LearningRate = 0.05, momentum: Share = 0.9, nesterov: bool = True
-) -> torch.optim.Optimizer:
+def sgd(groups: Groups, *, lr: LearningRate = 0.05, momentum: Share = 0.9, nesterov: bool = True) -> Optimizer:
     """Stochastic gradient descent with momentum, Nesterov's by default (Sutskever et al. 2013)."""
     return torch.optim.SGD(groups, lr=lr, momentum=momentum, nesterov=nesterov and momentum > 0, fused=_fused(groups))
 
 
 @OPTIMIZERS.register("rmsprop", decays=False)
-def rmsprop(
-    groups: Groups, *, lr: LearningRate = 1e-3, smoothing: Share = 0.99, momentum: Share = 0.0
-) -> torch.optim.Optimizer:
+def rmsprop(groups: Groups, *, lr: LearningRate = 1e-3, smoothing: Share = 0.99, momentum: Share = 0.0) -> Optimizer:
     """Steps divided by a running root mean square of the gradient (Tieleman and Hinton 2012)."""
     return torch.optim.RMSprop(groups, lr=lr, alpha=smoothing, momentum=momentum)
 
 
 @OPTIMIZERS.register("adam", decays=False)
-def adam(groups: Groups, *, lr: LearningRate = 1e-3, beta1: Share = 0.9, beta2: Share = 0.999) -> torch.optim.Optimizer:
+def adam(groups: Groups, *, lr: LearningRate = 1e-3, beta1: Share = 0.9, beta2: Share = 0.999) -> Optimizer:
     """Adaptive moment estimation (Kingma and Ba 2015, algorithm 1)."""
-    return FusedAdam(groups, lr, beta1, beta2)
+    return _adam(groups, lr, beta1, beta2)
 
 
 @OPTIMIZERS.register("adamw", decays=True)
@@ -72,10 +80,17 @@ def adamw(
     beta1: Share = 0.9,
     beta2: Share = 0.999,
     weight_decay: Decay = 0.01,
-) -> torch.optim.Optimizer:
+) -> Optimizer:
     """Adam with decoupled weight decay (Loshchilov and Hutter 2019, algorithm 2)."""
     decaying = [{**group, "weight_decay": weight_decay if group["decays"] else 0.0} for group in groups]
-    return FusedAdam(decaying, lr, beta1, beta2)
+    return _adam(decaying, lr, beta1, beta2)
+
+
+def _adam(groups: Groups, lr: float, beta1: float, beta2: float) -> Optimizer:
+    """Adam with decoupled decay: by the fused kernel, where the device has it."""
+    if _fused(groups):
+        return FusedAdam(groups, lr, beta1, beta2)
+    return torch.optim.AdamW(groups, lr=lr, betas=(beta1, beta2), weight_decay=0.0)
 
 
 def _fused(groups: Groups) -> bool:

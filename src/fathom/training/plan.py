@@ -31,6 +31,7 @@ MOST_EPOCHS = 1000
 USUAL_EPOCHS, USUAL_STEPS = 60, 500
 STEPS_BETWEEN_EVALUATIONS = (25, 2000)
 EVALUATION_SHARE = 0.1
+RAREST_EVALUATION_EPOCHS = 4
 SHARE_FOR_EVALUATION_AND_SAVING = 0.05
 
 
@@ -100,7 +101,7 @@ def make_plan(
     """
     fewest, most = STEPS_BETWEEN_EVALUATIONS
     affordable = round(evaluation_s / (EVALUATION_SHARE * step_s)) if step_s else 1
-    every = max(fewest, min(per_epoch, most), affordable)
+    every = max(fewest, min(per_epoch, most), min(affordable, RAREST_EVALUATION_EPOCHS * per_epoch))
     seconds = budget.seconds or (DEFAULT_SECONDS if budget.open_ended else None)
     if budget.steps is not None:
         steps = budget.steps

@@ -14,7 +14,7 @@ from fathom.registry import Choice
 from fathom.runtime import seed_from
 from fathom.signals import Batch, Loss, split_batch
 from fathom.training import OPTIMIZERS
-from fathom.training.optimizers import parameter_groups
+from fathom.training.optimizers import Optimizer, parameter_groups
 
 __all__ = ["Trainable", "Update"]
 
@@ -140,7 +140,7 @@ class _Part:
         groups = parameter_groups(parameters, apart=penalized or OPTIMIZERS.get(optimizer.name).facts["decays"])
         self._parameters = [parameter for group in groups for parameter in group["params"]]
         self.matrices = [parameter for group in groups if group["decays"] for parameter in group["params"]]
-        self.optimizer: torch.optim.Optimizer = OPTIMIZERS.build(optimizer, groups)
+        self.optimizer: Optimizer = OPTIMIZERS.build(optimizer, groups)
         self._rates = [group["lr"] for group in self.optimizer.param_groups]
 
     def restore(self, state: dict[str, Any]) -> None:
