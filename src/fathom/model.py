@@ -88,7 +88,7 @@ class Model:
         """
         store = self.schema.encode(table, targets=False)
         answers = self.answers(store, double=double)
-        columns = {}
+        columns: dict[str, pa.Array] = {}
         for name, answer in answers.items():
             columns |= self.schema.decode(name, answer)
         return pa.table(columns)

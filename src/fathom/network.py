@@ -134,8 +134,9 @@ class Network(nn.Module):
         self.body = None if layout.body is None else NETS.build(layout.body, state)
         self._body_takes = None if layout.body is None else NETS.get(layout.body.name).facts["takes"]
         if self.body is not None:
-            state = replace(self.body.gives, members=self.body.gives.members * state.members)
+            state = _beyond_body(self.body.gives, state)
         self.gives: SignalSpec = state
+        self._maps_pass_by = self.body is not None and bool(state.maps) and not self.body.gives.maps
         self.head_names = tuple(layout.heads)
         self.target_keys = tuple(target_key(name) if name in targets else name for name in layout.heads)
         specs = {**inputs, **targets}
@@ -154,7 +155,10 @@ class Network(nn.Module):
             for key, chain in zip(self.input_keys, self.branches, strict=True)
         ]
         signal = _joined(signals) if signals else self._nothing(batch)
-        return signal if self.body is None else _passed(self.body, self._body_takes, signal)
+        if self.body is None:
+            return signal
+        given = _passed(self.body, self._body_takes, signal)
+        return replace(given, maps=signal.maps) if self._maps_pass_by else given
 
     def loss(self, batch: Batch, part: str) -> dict[str, Loss]:
         """Each head's loss, in units that make the heads' losses, each over its baseline, add up to their mean."""
@@ -169,7 +173,7 @@ class Network(nn.Module):
         return {name: head.weigh_members(batch[key], weight, members) for name, key, head, _ in self._answering}
 
     def prepared(self, tensors: Batch) -> Batch:
-        """The tensors of all rows, with what entries that learn nothing make of them: computed once, not every epoch."""
+        """The tensors of all rows, with what entries that learn nothing make of them: once, not every epoch."""
         ready = dict(tensors)
         for key, chain in zip(self.input_keys, self.branches, strict=True):
             assert isinstance(chain, _Chain)
@@ -189,10 +193,9 @@ class Network(nn.Module):
     @property
     def _answering(self) -> list[tuple[str, str, Any, float]]:
         """Each head with the name of its answer, that of its target in a batch, and the unit of its loss."""
-        return [
-            (name, key, head, head.baseline_loss * len(self.head_names))
-            for name, key, head in zip(self.head_names, self.target_keys, self.heads, strict=True)
-        ]
+        heads: list[Any] = list(self.heads)
+        units = [head.baseline_loss * len(heads) for head in heads]
+        return list(zip(self.head_names, self.target_keys, heads, units, strict=True))
 
     def predict(self, batch: Batch, heads: Collection[str] | None = None) -> dict[str, Prediction]:
         """Each head's prediction, or that of the heads named, by the name of its target."""
@@ -220,7 +223,7 @@ class _Chain(nn.Module):
         self.gives: SignalSpec = nets[-1].gives
 
     @property
-    def entry(self) -> nn.Module:
+    def entry(self) -> Any:
         return self.nets[0]
 
     @property
@@ -350,6 +353,14 @@ def _passed(net: nn.Module, takes: str | None, signal: Signal) -> Signal:
     if signal.members == 1 and signal.frame is None:
         return given
     return replace(given, members=given.members * signal.members, frame=signal.frame)
+
+
+def _beyond_body(body: SignalSpec, state: SignalSpec) -> SignalSpec:
+    """What heads stand on behind a body: what it gives, and the maps, which pass it by if it has as many members."""
+    given = replace(body, members=body.members * state.members)
+    if "maps" not in state.gives or "maps" in body.gives or body.members > 1:
+        return given
+    return replace(given, gives=(*given.gives, "maps"), maps=state.maps)
 
 
 def _joined(signals: list[Signal]) -> Signal:

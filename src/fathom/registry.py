@@ -130,7 +130,7 @@ class Entry:
     """
 
     name: str
-    factory: Callable[..., Any]
+    factory: Any  # a class or a function; whatever else it has is between its kind and who looks it up
     facts: Mapping[str, Any]
 
     @cached_property

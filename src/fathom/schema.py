@@ -153,7 +153,8 @@ class Schema:
         if absent:
             hint = unknown_name("column", absent[0], table.column_names)
             raise SchemaError(f"{len(absent)} of the model's columns are not in the data; {hint}")
-        tensors, samples, windowed = self._encode_inputs(table), None, set()
+        tensors, samples = self._encode_inputs(table), None
+        windowed: set[str] = set()
         for column in self.of_role(Role.TARGET) if targets else ():
             encoded = self._encode(table, column)
             tensors |= {_joined_key(target_key(column.name), name): value for name, value in encoded.items()}
@@ -191,10 +192,12 @@ class Schema:
         rebuilt = [column for column in self.of_role(Role.INPUT) if key in (_batch_key(column), column.name)]
         decoded, start = {}, 0
         for column in rebuilt:
-            end = start + _kind(column).spec.num_outputs if column.packed else None
-            part = {name: value[:, start:end] if column.packed else value for name, value in prediction.items()}
+            part = dict(prediction)
+            if column.packed:
+                end = start + _kind(column).spec.num_outputs
+                part = {name: value[:, start:end] for name, value in prediction.items()}
+                start = end
             decoded[column.name] = _kind(column).decode(part)[""]
-            start = end
         return decoded
 
     def state(self) -> list[dict[str, Any]]:

@@ -132,7 +132,9 @@ def train(request: dict[str, Any], marks: int) -> None:
 
 def mark_phases(marks: int) -> None:
     """Have the child say when it enters and leaves each phase."""
-    fit, engine, update, model = modules("fathom.api.fit", "fathom.training.engine", "fathom.training.update", "model")
+    fit, engine, update, model = modules(
+        "fathom.api.fitting", "fathom.training.engine", "fathom.training.update", "model"
+    )
     places: list[tuple[Any, str, str]] = [
         (fit, "prepare", "read"),
         (engine.Trainer, "_planned", "plan"),
@@ -237,7 +239,7 @@ def after_resume(change: Callable[[Any], None]) -> None:
 
 
 def evaluation_hangs() -> None:
-    (fit,) = modules("fathom.api.fit")
+    (fit,) = modules("fathom.api.fitting")
     fit._validate = lambda *arguments: time.sleep(10)
 
 

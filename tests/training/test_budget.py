@@ -9,6 +9,7 @@ from fathom.training.budget import DEFAULT_SECONDS, Budget
 from fathom.training.plan import (
     LARGEST_BATCH,
     MOST_EPOCHS,
+    RAREST_EVALUATION_EPOCHS,
     SMALLEST_BATCH,
     USUAL_EPOCHS,
     USUAL_STEPS,
@@ -81,10 +82,15 @@ def test_time_becomes_the_steps_that_fit():
 
 
 def test_looking_at_validation_rows_takes_no_more_than_its_share():
-    plan = make_plan(Budget(seconds=60.0), SETTING, 10, step_s=0.01, evaluation_s=5.0, watched=True)
+    plan = make_plan(Budget(seconds=600.0), SETTING, 2000, step_s=0.01, evaluation_s=5.0, watched=True)
     looks = plan.steps / plan.evaluate_every
-    assert looks * 5.0 <= 0.12 * 60
-    assert plan.steps * 0.01 + looks * 5.0 <= 60
+    assert looks * 5.0 <= 0.12 * 600
+    assert plan.steps * 0.01 + looks * 5.0 <= 600
+
+
+def test_a_look_that_costs_much_is_taken_all_the_same():
+    plan = make_plan(Budget(seconds=600.0), SETTING, 100, step_s=0.01, evaluation_s=50.0, watched=True)
+    assert plan.evaluate_every == RAREST_EVALUATION_EPOCHS * 100
 
 
 def test_an_open_budget_has_a_clock_and_a_bound():

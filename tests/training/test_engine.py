@@ -349,6 +349,21 @@ def assert_cools_down(rates: Sequence[float]) -> None:
     assert 0 < rates[-1] < 0.5 * rates[0]
 
 
+def test_a_run_that_was_slow_for_a_while_waits_whether_it_must_hurry(tmp_path: Path):
+    planned = plan.Plan(plan.Setting(16, 1, False), steps=600, open_ended=False, seconds=2.4, evaluate_every=100)
+    planned.save(tmp_path / "plan.json")
+    sleep = Sleep(0.02, 0.001, share=0.1)
+    run = trained("2.4s", module=Small(before=sleep), hooks=(sleep,), directory=tmp_path)
+    assert run.file("plan.json")["hurries"] == []
+    assert run.rates[20:480] == [1.0] * 460
+    assert run.outcome.steps == 600
+
+
+def test_a_budget_of_time_is_known_to_an_annealing_schedule():
+    run = trained("1s", module=Small(before=Sleep(0.004)), schedule=Choice("cosine"))
+    assert run.rates[len(run.rates) // 2] == pytest.approx(0.5, abs=0.25)
+
+
 def test_a_run_in_time_changes_no_plan(tmp_path: Path):
     run = trained("400steps", module=Small(before=Sleep(0.001)), directory=tmp_path / "run")
     assert run.file("plan.json")["hurries"] == []

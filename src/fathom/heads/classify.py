@@ -27,6 +27,9 @@ class Classify(Head):
         class_weight: "balanced" weighs each class by N / (K · its count), so that rare ones count as much.
     """
 
+    share: Tensor
+    class_weight: Tensor | None
+
     def __init__(
         self,
         state: SignalSpec,
@@ -91,6 +94,8 @@ class RebuildCategories(Head):
         target: the columns.
     """
 
+    share: Tensor
+
     def __init__(self, state: SignalSpec, target: CategorySpec) -> None:
         super().__init__()
         self.sizes = list(target.sizes)
@@ -106,7 +111,6 @@ class RebuildCategories(Head):
         assert isinstance(target, Tensor) and signal.vector is not None
         labels = for_members(target - 1, signal.members)
         row_weight = for_members(weight, signal.members)
-        assert labels is not None
         logits = self.output(signal.vector).split(self.sizes, dim=1)
         rows = torch.stack(
             [F.cross_entropy(x, labels[:, j], ignore_index=-1, reduction="none") for j, x in enumerate(logits)]

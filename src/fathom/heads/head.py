@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from typing import TypeVar
 
 from torch import Tensor, nn
 
@@ -14,6 +15,8 @@ __all__ = ["HEADS", "METRICS", "Head"]
 HEADS = Registry("head", "fathom.heads")
 """Facts of a head: ``target`` (the kind that it answers), ``needs`` (the part of a Signal that it stands on, or
 None), ``metrics`` (names, the first being the one to quote) and ``whole_batch`` (its loss is no sum over rows)."""
+
+MaybeTensor = TypeVar("MaybeTensor", Tensor, Tensor | None)
 
 METRICS = Registry("metric", "fathom.heads")
 
@@ -56,7 +59,7 @@ class Head(nn.Module, ABC):
         return None
 
 
-def for_members(value: Tensor | None, members: int) -> Tensor | None:
+def for_members(value: MaybeTensor, members: int) -> MaybeTensor:
     """Repeat (B, ...) for each of M members, to (M·B, ...)."""
     return value if value is None or members == 1 else value.repeat(members, *[1] * (value.dim() - 1))
 

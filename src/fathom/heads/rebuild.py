@@ -35,6 +35,9 @@ class RebuildImage(Head):
         channels: of the small map.
     """
 
+    mean: Tensor
+    deviation: Tensor
+
     def __init__(
         self, state: SignalSpec, target: ImageSpec, *, channels: Annotated[int, Range(1, 1024, log=True)] = 32
     ) -> None:

@@ -27,6 +27,10 @@ class Regress(Head):
         delta: in standard deviations, where Huber's loss turns from squared to linear.
     """
 
+    mean: Tensor
+    deviation: Tensor
+    answer: Tensor
+
     def __init__(
         self,
         state: SignalSpec,
@@ -50,7 +54,6 @@ class Regress(Head):
         """signal.vector (M·B, D); target (B, count) in raw units, NaN where missing."""
         assert isinstance(target, Tensor) and signal.vector is not None
         truth = for_members((target - self.mean) / self.deviation, signal.members)
-        assert truth is not None
         guess = self.output(signal.vector)
         missing = torch.isnan(truth)
         cost = self._cost(guess, torch.where(missing, guess.detach(), truth))
@@ -94,6 +97,11 @@ class Quantiles(Head):
         levels: which quantiles, increasing; the middle one is the prediction.
     """
 
+    mean: Tensor
+    deviation: Tensor
+    answer: Tensor
+    levels: Tensor
+
     def __init__(
         self,
         state: SignalSpec,
@@ -118,7 +126,6 @@ class Quantiles(Head):
         """signal.vector (M·B, D); target (B, 1) in raw units, NaN where missing."""
         assert isinstance(target, Tensor)
         truth = for_members((target - self.mean) / self.deviation, signal.members)
-        assert truth is not None
         gap = torch.nan_to_num(truth) - self._quantiles(signal)
         rows = torch.where(torch.isnan(truth[:, 0]), 0.0, _pinball(gap, self.levels).sum(1))
         row_weight = for_members(weight, signal.members)

@@ -52,7 +52,7 @@ class Image(Kind):
         max_size: Annotated[int, Range(4, 4096)] = 64,
     ) -> None:
         super().__init__(state)
-        height, width = (size, size) if size else _fitted(*self.state["size"], max_size)
+        height, width = (size, size) if size else _fitted(self.state["size"], max_size)
         self._size = (height, width)
 
     @classmethod
@@ -155,7 +155,8 @@ class Image(Kind):
         return _pixels(pixels, self.state["channels"], self._size), (pixels.height, pixels.width)
 
 
-def _fitted(height: int, width: int, longest: int) -> tuple[int, int]:
+def _fitted(size: list[int], longest: int) -> tuple[int, int]:
+    height, width = size
     shrink = min(1.0, longest / max(height, width))
     return max(1, round(height * shrink)), max(1, round(width * shrink))
 
@@ -207,7 +208,7 @@ def _opened(picture: Any) -> Any:
     if isinstance(picture, np.ndarray):
         return Pillow.fromarray(picture[..., 0] if picture.shape[-1:] == (1,) else picture)
     try:
-        image = Pillow.open(io.BytesIO(picture) if isinstance(picture, bytes) else picture)
+        image: Pillow.Image = Pillow.open(io.BytesIO(picture) if isinstance(picture, bytes) else picture)
         image = ImageOps.exif_transpose(image)
         if image.mode.startswith("I") or image.mode == "F":
             return Pillow.fromarray(_eight_bits(np.asarray(image)))

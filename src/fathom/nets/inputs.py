@@ -32,6 +32,10 @@ class Scale(nn.Module):
         clip: values far outside the quartiles approach this bound; 0 scales by mean and deviation instead.
     """
 
+    factor: Tensor
+    shift: Tensor
+    flagged: Tensor
+
     def __init__(self, spec: NumberSpec, *, clip: Annotated[float, Range(0, 100)] = 3.0) -> None:
         super().__init__()
         centre, scale = (spec.centre, spec.scale) if clip else (spec.mean, spec.deviation)
@@ -72,6 +76,10 @@ class Embed(nn.Module):
         width_max: the longest learned vector.
     """
 
+    few: Tensor
+    first: Tensor
+    one: Tensor
+
     def __init__(
         self,
         spec: CategorySpec,
@@ -87,11 +95,11 @@ class Embed(nn.Module):
         self.register_buffer("first", sizes.cumsum(0) - sizes, persistent=False)
         self.register_buffer("one", torch.ones(()), persistent=False)  # its type follows the network's
         self.num_hot = int(sizes.sum())
+        widths = [min(width_max, round(1.6 * spec.sizes[j] ** 0.56)) for j in self.many]
         self.tables = nn.ModuleList(
-            nn.Embedding(spec.sizes[j] + 1, min(width_max, round(1.6 * spec.sizes[j] ** 0.56)), padding_idx=0)
-            for j in self.many
+            nn.Embedding(spec.sizes[j] + 1, width, padding_idx=0) for j, width in zip(self.many, widths, strict=True)
         )
-        self.gives = SignalSpec(self.num_hot + sum(table.embedding_dim for table in self.tables))
+        self.gives = SignalSpec(self.num_hot + sum(widths))
 
     def forward(self, categories: Tensor) -> Signal:
         """categories (B, count) int64, 0 where unknown, to a vector (B, D)."""
@@ -106,6 +114,9 @@ class Embed(nn.Module):
 
 class Pixels(nn.Module):
     """Pictures as normalised numbers: the first layer of every net that takes pictures."""
+
+    mean: Tensor
+    factor: Tensor
 
     def __init__(self, spec: ImageSpec) -> None:
         super().__init__()

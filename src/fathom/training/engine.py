@@ -156,7 +156,7 @@ class Trainer:
         self._factor = SCHEDULES.get(self._schedule.name).factory
         self._anneals = bool(SCHEDULES.get(self._schedule.name).facts["anneals"])
         self._fixed = (batch_size, threads, layout)
-        self._penalties = {"accumulate": accumulate, "clip_norm": clip_norm, "l1": l1, "l2": l2}
+        self._penalties: dict[str, Any] = {"accumulate": accumulate, "clip_norm": clip_norm, "l1": l1, "l2": l2}
         self._patience, self._cooldown, self._checkpoint_s = patience, cooldown, checkpoint_s
         self._log = RunLog(task.directory)
         self._best_weights: dict[str, Tensor] | None = None

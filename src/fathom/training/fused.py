@@ -46,7 +46,7 @@ class FusedAdam:
     def step(self) -> None:
         """Move every parameter that has a gradient."""
         for group in self.param_groups:
-            trained = [parameter for parameter in group["params"] if parameter.grad is not None]
+            trained: list[torch.Tensor] = [parameter for parameter in group["params"] if parameter.grad is not None]
             if trained:
                 self._step_group(group, trained)
 
@@ -58,13 +58,13 @@ class FusedAdam:
             for name, value in own.items():
                 value.copy_(saved[name])
 
-    def _step_group(self, group: dict[str, Any], trained: list[torch.nn.Parameter]) -> None:
+    def _step_group(self, group: dict[str, Any], trained: list[torch.Tensor]) -> None:
         states = [self.state[parameter] for parameter in trained]
         steps = [state["step"] for state in states]
         torch._foreach_add_(steps, 1)
         torch._fused_adamw_(
             trained,
-            [parameter.grad for parameter in trained],
+            [parameter.grad for parameter in trained if parameter.grad is not None],
             [state["exp_avg"] for state in states],
             [state["exp_avg_sq"] for state in states],
             [],

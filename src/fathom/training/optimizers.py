@@ -28,6 +28,7 @@ class Optimizer(Protocol):
     """What the engine asks of an optimizer; torch's own have it all."""
 
     param_groups: list[dict[str, Any]]
+    state: Any  # parameter to its moments
 
     def step(self) -> Any: ...
 

@@ -210,4 +210,5 @@ class _Trial:
 
 def apply_layout(module: nn.Module, *, channels_last: bool) -> None:
     """Put a module's kernels into one memory layout or the other."""
-    module.to(memory_format=torch.channels_last if channels_last else torch.contiguous_format)
+    layout = torch.channels_last if channels_last else torch.contiguous_format
+    module.to(memory_format=layout)  # type: ignore[call-overload]

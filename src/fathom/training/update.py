@@ -50,7 +50,7 @@ class Update:
 
     def __init__(
         self,
-        module: nn.Module,
+        module: Any,
         optimizer: Choice,
         *,
         seed: int,
@@ -61,7 +61,7 @@ class Update:
     ) -> None:
         if accumulate > 1 and module.whole_batch:
             raise ConfigError("a head's loss needs the whole batch; training.accumulate must be 1")
-        self.module: Any = module
+        self.module = module
         self._device = next(module.parameters()).device
         self._seed, self._accumulate, self._clip_norm, self._l1, self._l2 = seed, accumulate, clip_norm, l1, l2
         parts = self.module.parts.items()

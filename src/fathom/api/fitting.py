@@ -9,8 +9,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from fathom.api.directory import LINEAR, MODEL, check_directory, open_directory, record
 from fathom.api.rows import Rows, Say, prepare
 from fathom.api.run import Run
@@ -28,6 +26,7 @@ from fathom.signals import Role
 from fathom.training.budget import Budget
 from fathom.training.engine import Outcome, Task, Trainer
 from fathom.training.hooks import Hook, Progress
+from fathom.training.plan import apply_layout
 
 __all__ = ["fit"]
 
@@ -141,7 +140,8 @@ def _train(model: Model, rows: Rows, asked: Config, directory: Path | None, hook
         asked.measure,
     )
     outcome = Trainer(task, **asked.training).run(Budget.parse(asked.budget))
-    model.network.to("cpu", memory_format=torch.contiguous_format)
+    model.network.to("cpu")
+    apply_layout(model.network, channels_last=False)
     return outcome
 
 
