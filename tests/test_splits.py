@@ -70,15 +70,21 @@ def test_the_order_of_the_rows_says_nothing_of_their_part():
     assert 50 < together < 150
 
 
+def test_a_share_that_is_no_whole_number_of_rows_is_kept_on_average():
+    sizes = [len(random_split(10, USUAL, None, seed)[2]) for seed in range(400)]
+    assert set(sizes) == {1, 2}
+    assert abs(np.mean(sizes) - 1.5) < 0.12
+
+
 def test_labels_too_rare_to_share_out_are_all_learned_from():
     strata = np.array(["a"] * 40 + [f"rare {i}" for i in range(20)])
-    learned, tested = random_split(60, (0.5, 0.5), strata, 0)
-    assert set(range(40, 60)) <= set(learned)
-    assert len(tested) == 20
+    parts = random_split(60, (0.5, 0.5), strata, 0)
+    assert set(range(40, 60)) <= set(parts[0].tolist())
+    assert len(parts[1]) == 20
 
 
-def test_rows_that_all_have_labels_of_their_own_are_still_shared_out():
-    assert len(random_split(60, (0.5, 0.5), np.arange(60), 0)[1]) == 30
+def test_labels_that_are_all_rare_are_shared_out_as_rows():
+    assert [len(part) for part in random_split(60, (0.5, 0.5), np.arange(60), 0)] == [30, 30]
 
 
 def test_strata_that_are_not_kept_are_noticed():

@@ -108,7 +108,7 @@ def test_an_outlier_moves_the_robust_estimate_less_than_the_mean():
 def test_numbers_that_travel_together_are_missing_one_by_one():
     spec = NumberSpec.join([spec_of(SHAPES["normal"]), spec_of(SHAPES["uniform"])])
     found = HEADS.build("regress", SignalSpec(3), spec)
-    outputs = torch.zeros(2, 2, requires_grad=True)
+    outputs = torch.full((2, 2), 0.7, requires_grad=True)
     target = torch.tensor([[60.0, torch.nan], [torch.nan, 0.5]])
     loss = found.loss(giving(found, outputs), target, None)
     loss.total.backward()

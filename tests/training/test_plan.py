@@ -1,0 +1,145 @@
+"""What is decided is written down, followed, and changed only by the clock."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from collections.abc import Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fathom.errors import Interrupted, ModelError
+from fathom.registry import Choice
+from fathom.training import engine, plan
+from tests.training.small import Sleep, Small, Trained, same, stopping, trained
+
+# The clock
+
+
+def test_a_run_behind_its_clock_cools_down_early_and_its_plan_repeats_it(tmp_path: Path):
+    sleep = Sleep(0.001, 0.01, share=0.2)
+    slow = trained("2s", module=Small(dropout=0.2, before=sleep), hooks=(sleep,), directory=tmp_path / "slow", seed=5)
+    written = slow.file("plan.json")
+    assert written["steps"] > slow.outcome.steps
+    assert written["hurries"][-1][1] == slow.outcome.steps
+    assert slow.outcome.elapsed_s == pytest.approx(2, rel=0.25)
+    assert_cools_down(slow.rates[written["hurries"][0][0] :])
+
+    def repeated(hurries: list[list[int]]) -> Trained:
+        directory = tmp_path / f"repeated{len(hurries)}"
+        directory.mkdir()
+        (directory / "plan.json").write_text(json.dumps(written | {"hurries": hurries}))
+        return trained("2s", module=Small(dropout=0.2), directory=directory, seed=5)
+
+    fast = repeated(written["hurries"])
+    assert same(slow.weights, fast.weights)
+    assert slow.file("log.jsonl") == fast.file("log.jsonl")
+    assert not same(slow.weights, repeated([]).weights)
+
+
+def test_a_run_that_falls_behind_while_it_cools_down_ends_earlier(tmp_path: Path):
+    sleep = Sleep(0.001, 0.02, share=0.5)
+    run = trained("1s", module=Small(before=sleep), hooks=(sleep,), directory=tmp_path / "run", cooldown=0.7)
+    written = run.file("plan.json")
+    assert run.outcome.steps == written["hurries"][-1][1] < written["steps"]
+    assert run.outcome.elapsed_s < 1.6
+    assert_cools_down(run.rates[round(written["steps"] * 0.3) + 1 :])
+
+
+def assert_cools_down(rates: Sequence[float]) -> None:
+    """The rate falls all the way, nearly to zero, though the end came nearer meanwhile."""
+    assert all(later < earlier for earlier, later in pairwise(rates))
+    assert 0 < rates[-1] < 0.5 * rates[0]
+
+
+def test_a_run_that_was_slow_for_a_while_waits_whether_it_must_hurry(tmp_path: Path):
+    planned = plan.Plan(plan.Setting(16, 1, False), steps=600, open_ended=False, seconds=2.4, evaluate_every=100)
+    planned.save(tmp_path / "plan.json")
+    sleep = Sleep(0.02, 0.001, share=0.1)
+    run = trained("2.4s", module=Small(before=sleep), hooks=(sleep,), directory=tmp_path)
+    assert run.file("plan.json")["hurries"] == []
+    assert run.rates[20:480] == [1.0] * 460
+    assert run.outcome.steps == 600
+
+
+def test_a_budget_of_time_is_known_to_an_annealing_schedule():
+    run = trained("1s", module=Small(before=Sleep(0.004)), schedule=Choice("cosine"))
+    assert run.rates[len(run.rates) // 2] == pytest.approx(0.5, abs=0.25)
+
+
+def test_a_run_in_time_changes_no_plan(tmp_path: Path):
+    run = trained("400steps", module=Small(before=Sleep(0.001)), directory=tmp_path / "run")
+    assert run.file("plan.json")["hurries"] == []
+    assert run.outcome.steps == 400
+
+
+# What is written down
+
+
+def test_the_plan_is_there_before_the_first_step(tmp_path: Path):
+    seen: list[bool] = []
+    module = Small(before=lambda: seen.append((tmp_path / "run" / "plan.json").exists()))
+    trained("5steps", module=module, directory=tmp_path / "run")
+    assert seen == [True] * 5
+
+
+def test_a_measurement_leaves_the_module_as_it_was(tmp_path: Path):
+    measured = trained("30steps", measured=True, directory=tmp_path / "measured")
+    assert same(measured.weights, trained("30steps", directory=tmp_path / "plain").weights)
+
+
+def test_a_resumed_run_measures_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    whole = trained("60steps", measured=True, directory=tmp_path / "whole")
+    (tmp_path / "run").mkdir()
+    shutil.copy(tmp_path / "whole" / "plan.json", tmp_path / "run")
+    monkeypatch.setattr(engine, "Rehearsal", None)
+    with pytest.raises(Interrupted):
+        trained("60steps", module=Small(before=stopping(30)), measured=True, directory=tmp_path / "run")
+    with pytest.raises(TypeError):
+        trained("60steps", measured=True, directory=tmp_path / "new")
+    resumed = trained("60steps", measured=True, directory=tmp_path / "run")
+    assert same(resumed.weights, whole.weights)
+    assert resumed.outcome.steps == 60
+
+
+def test_values_and_times_are_logged_apart(tmp_path: Path):
+    first = trained("100steps", scores=[0.1, 0.2], directory=tmp_path / "first")
+    second = trained(
+        "100steps",
+        scores=[0.1, 0.2],
+        module=Small(before=Sleep(0.001)),
+        directory=tmp_path / "second",
+        checkpoint_s=0.0,
+    )
+    assert (tmp_path / "first/log.jsonl").read_bytes() == (tmp_path / "second/log.jsonl").read_bytes()
+    assert first.file("times.jsonl") != second.file("times.jsonl")
+    assert [line["step"] for line in first.file("times.jsonl")] == [25, 50, 75, 100]
+    assert [sorted(line) for line in first.file("log.jsonl")] == [["epoch", "loss", "rate", "score", "step"]] * 4
+
+
+def test_a_name_reaches_the_disk_before_a_checkpoint_relies_on_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    order: list[Any] = []
+    write = engine.write_checkpoint
+    monkeypatch.setattr(engine, "fsync_directory", order.append)
+    monkeypatch.setattr(engine, "write_checkpoint", lambda path, tree: (order.append(path), write(path, tree)))
+    trained("30steps", directory=tmp_path / "run")
+    assert order == [tmp_path / "run", tmp_path / "run" / "checkpoints" / "last.safetensors"]
+
+
+def test_seconds_between_checkpoints_do_not_count_those_of_saving(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    saved: list[int] = []
+    monkeypatch.setattr(
+        engine, "write_checkpoint", lambda path, tree: (saved.append(tree["progress"]["step"]), time.sleep(0.06))
+    )
+    trained("60steps", module=Small(before=Sleep(0.005)), directory=tmp_path / "run", checkpoint_s=0.05)
+    assert 2 <= len(saved) <= 12
+
+
+def test_a_plan_that_is_damaged_is_named(tmp_path: Path):
+    (tmp_path / "plan.json").write_text("{")
+    with pytest.raises(ModelError, match=r"plan\.json"):
+        trained(directory=tmp_path)
