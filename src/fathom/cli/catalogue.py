@@ -115,7 +115,9 @@ def described(what: str, name: str | None) -> Described:
 
 def _summary_words(what: str, entry: Entry) -> str:
     facts = _facts_words(what, entry.facts)
-    return f"{entry.summary} ({facts})" if facts else entry.summary
+    spared = "; ".join(f"exempt from {contract}: {reason}" for contract, reason in entry.exempt.items())
+    words = "; ".join(part for part in (facts, spared) if part)
+    return f"{entry.summary} ({words})" if words else entry.summary
 
 
 def _facts_words(what: str, facts: Mapping[str, Any]) -> str:

@@ -31,6 +31,7 @@ BEHIND_THE_CLOCK = 1.25
 # An open-ended run waits for an improvement at least this share of the steps it has made.
 PATIENCE_SHARE = 0.15
 USUAL_PATIENCE = 10
+LOOK_THAT_NEEDS_NO_WARMING_S = 0.2
 FEWEST_EVALUATIONS_TO_COOL = 3
 
 
@@ -215,12 +216,15 @@ class Trainer:
         return make_plan(budget, plain, per_epoch, step_s=step_s, evaluation_s=evaluation_s, watched=watched)
 
     def _evaluation_seconds(self, count: int) -> float:
-        """The time of a look at the validation rows, once the first has warmed the caches."""
+        """The time of a look at the validation rows; of a second, if warming caches may have been much of the first."""
         with threads(count):
-            self._validated()
-            started = time.perf_counter()
-            self._validated()
-            return time.perf_counter() - started
+            for _ in range(2):
+                started = time.perf_counter()
+                self._validated()
+                seconds = time.perf_counter() - started
+                if seconds > LOOK_THAT_NEEDS_NO_WARMING_S:
+                    break
+            return seconds
 
     def _update(self, module: nn.Module) -> Update:
         return Update(module, self._optimizer, seed=self._task.seed, **self._penalties)

@@ -21,6 +21,7 @@ from fathom.training.budget import DEFAULT_SECONDS, Budget
 __all__ = ["Plan", "Rehearsal", "Setting", "apply_layout", "make_plan", "usual_batch_size"]
 
 ROUNDS, SECONDS_A_TRIAL = 3, 0.06
+FEWEST_ROWS_TRIED = 8  # batch norm needs more than one
 # What a setting must gain to be preferred to a plainer one: measurements on shared machines differ by less.
 CLEAR_GAIN = 1.15
 # A larger batch makes fewer updates of an epoch, so it has to gain more.
@@ -153,14 +154,24 @@ class Rehearsal:
         counts = sorted({1, available_threads()}) if free_threads else [plain.threads]
         layouts = (False, True) if free_layout else (plain.channels_last,)
         settings = [replace(plain, threads=count, channels_last=layout) for count in counts for layout in layouts]
-        best, seconds = self._fastest(settings, CLEAR_GAIN)
-        if free_batch:
-            best, seconds = self._fastest([best, replace(best, batch_size=2 * best.batch_size)], LARGER_BATCH_GAIN)
+        share = self._affordable_share(plain)
+        best, seconds = self._fastest(settings, CLEAR_GAIN, share)
+        if free_batch and share == 1:
+            best, seconds = self._fastest([best, replace(best, batch_size=2 * best.batch_size)], LARGER_BATCH_GAIN, 1)
         return best, seconds
 
-    def _fastest(self, settings: list[Setting], gain: float) -> tuple[Setting, float]:
+    def _affordable_share(self, setting: Setting) -> float:
+        """How much of a batch is tried: all, unless a step would take longer than a trial should."""
+        trial = self._trial(setting, 1)
+        trial.run()
+        return min(1.0, SECONDS_A_TRIAL / trial.seconds)
+
+    def _trial(self, setting: Setting, share: float) -> _Trial:
+        return _Trial(setting, share, self._module, self._draw, self._make_step)
+
+    def _fastest(self, settings: list[Setting], gain: float, share: float) -> tuple[Setting, float]:
         """The last setting that takes samples ``gain`` times as fast as the best before it."""
-        trials = [_Trial(setting, self._module, self._draw, self._make_step) for setting in settings]
+        trials = [self._trial(setting, share) for setting in settings]
         for _ in range(ROUNDS):
             for trial in trials:
                 trial.run()
@@ -172,11 +183,12 @@ class Rehearsal:
 
 
 class _Trial:
-    """One setting, timed a little in each round."""
+    """One setting, timed a little in each round, on a share of a batch."""
 
     def __init__(
         self,
         setting: Setting,
+        share: float,
         module: nn.Module,
         draw: Callable[[int], Iterator[Batch]],
         make_step: Callable[[nn.Module], Callable[[Batch, int, float], float]],
@@ -184,12 +196,14 @@ class _Trial:
         self.setting = setting
         twin = copy.deepcopy(module).train()
         apply_layout(twin, channels_last=setting.channels_last)
-        self._step, self._batches = make_step(twin), draw(setting.batch_size)
+        self._rows = max(min(FEWEST_ROWS_TRIED, setting.batch_size), round(share * setting.batch_size))
+        self._step, self._batches = make_step(twin), draw(self._rows)
         self._times: list[float] = []
 
     @property
     def seconds(self) -> float:
-        return statistics.median(self._times)
+        """What a step on a whole batch takes."""
+        return statistics.median(self._times) * self.setting.batch_size / self._rows
 
     @property
     def rate(self) -> float:
