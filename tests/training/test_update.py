@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from fathom.errors import Diverged
+from fathom.errors import ConfigError, Diverged
 from fathom.registry import Choice
 from fathom.signals import Batch, Loss
 from fathom.training import update
@@ -42,17 +42,24 @@ def gradients(batch: Batch) -> tuple[list[Tensor], list[Tensor]]:
 # Divergence
 
 
-@pytest.mark.parametrize("value", [math.nan, math.inf])
-def test_a_loss_that_is_no_number_is_caught_before_the_update(value: float, tmp_path: Path):
+@pytest.mark.parametrize("value", [math.nan, math.inf, 1e20])
+def test_a_loss_that_is_no_number_or_explodes_is_caught_before_the_update(value: float, tmp_path: Path):
     module, store = poisoned(33, value)
     before: list[dict[str, Tensor]] = []
     module.before = lambda: before.append({name: p.detach().clone() for name, p in module.named_parameters()})
-    with pytest.raises(Diverged, match=r"step 33: the loss of price is (nan|inf)") as raised:
+    with pytest.raises(Diverged, match=r"step 33: the loss of price is (nan|inf|\d)") as raised:
         trained("60steps", module=module, store=store, directory=tmp_path / "run", checkpoint_s=0.0)
     assert raised.value.exit_status == 3
     assert same(dict(module.named_parameters()), before[-1])
     assert not same(before[-1], before[-2])
     assert read_checkpoint(tmp_path / "run" / "checkpoints" / "last.safetensors")["progress"]["step"] == 33
+
+
+def test_a_batch_norm_that_is_given_one_row_is_refused_in_words():
+    with pytest.raises(ConfigError, match="batch norm needs two rows"):
+        one_update(rows(4).batch(torch.arange(1)), Small(norm=True))
+    with pytest.raises(ConfigError, match="batch norm needs two rows"):
+        one_update(rows(4).batch(torch.arange(4)), Small(norm=True), accumulate=4)
 
 
 def test_a_gradient_that_is_no_number_is_caught_before_the_update():

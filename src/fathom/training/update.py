@@ -12,13 +12,14 @@ from torch import Tensor, nn
 from fathom.errors import ConfigError, Diverged
 from fathom.registry import Choice
 from fathom.runtime import seed_from
-from fathom.signals import Batch, Loss, split_batch
+from fathom.signals import Batch, Loss, batch_size, split_batch
 from fathom.training import OPTIMIZERS
 from fathom.training.optimizers import Optimizer, parameter_groups
 
 __all__ = ["Trainable", "Update"]
 
 SMALLEST_WEIGHT = 1e-30
+EXPLODED = 1e8  # times what the trivial answer costs
 
 
 class Trainable(Protocol):
@@ -62,6 +63,7 @@ class Update:
         if accumulate > 1 and module.whole_batch:
             raise ConfigError("a head's loss needs the whole batch; training.accumulate must be 1")
         self.module = module
+        self._needs_two_rows = any(isinstance(layer, nn.BatchNorm1d) for layer in module.modules())
         self._device = next(module.parameters()).device
         self._seed, self._accumulate, self._clip_norm, self._l1, self._l2 = seed, accumulate, clip_norm, l1, l2
         parts = self.module.parts.items()
@@ -79,7 +81,8 @@ class Update:
             The sum of the parts' losses, a unit of weight, before the update.
 
         Raises:
-            Diverged: a loss or a gradient is NaN or infinite; that part's weights are untouched.
+            Diverged: a loss exploded, or it or a gradient is NaN or infinite; that part's weights are untouched.
+            ConfigError: a batch norm is given a single row.
         """
         seed = seed_from("dropout", self._seed, step)
         torch.default_generator.manual_seed(seed)
@@ -109,13 +112,17 @@ class Update:
         whole = None if self._accumulate == 1 else self.module.weigh(batch, part)
         value = 0.0
         for piece in [batch] if whole is None else split_batch(batch, self._accumulate):
+            if self._needs_two_rows and batch_size(piece) == 1:
+                raise ConfigError(
+                    "batch norm needs two rows at least: use another norm, a larger batch or no accumulate"
+                )
             losses = self.module.loss(piece, part)
             weights = [loss.weight for loss in losses.values()] if whole is None else [whole[head] for head in losses]
             terms = [loss.total / _divisor(w, loss.unit) for loss, w in zip(losses.values(), weights, strict=True)]
             objective = terms[0] if len(terms) == 1 else torch.stack(terms).sum()
             value += objective.item()
-            if not math.isfinite(value):
-                named = [head for head, term in zip(losses, terms, strict=True) if not math.isfinite(term.item())]
+            if not value < EXPLODED:
+                named = [head for head, term in zip(losses, terms, strict=True) if not term.item() < EXPLODED]
                 raise Diverged(_divergence(f"the loss of {', '.join(named) or part} is {value}", step))
             objective.backward()
         return value
