@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,7 +20,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset, TensorDataset
-from workloads import CLASSES, HIDDEN, Workload
+from workloads import CHANNELS, CLASSES, HIDDEN, Workload
 
 __all__ = ["Contestant", "Trained", "contestants"]
 
@@ -37,10 +38,12 @@ class Trained(NamedTuple):
 
 @dataclass(frozen=True)
 class Contestant:
-    """Attributes:
-    train: trains on at least so many samples, counting one again each time it is drawn.
-    package: what has to be installed.
-    threads: of torch; None leaves them as they come.
+    """Who trains.
+
+    Attributes:
+        train: trains on about so many samples; one that is drawn again counts again.
+        package: what has to be installed.
+        threads: of torch; None leaves their number as it comes.
     """
 
     train: Callable[[Workload, int], Trained]
@@ -59,9 +62,7 @@ def contestants(*, pictures: bool) -> dict[str, Contestant]:
                 found[", ".join(words)] = Contestant(train, "torch", threads)
     found["fathom"] = Contestant(_fathom, "fathom-nn")
     found["fathom, valid=0"] = Contestant(partial(_fathom, valid=0.0), "fathom-nn")
-    peers = {"skorch": _skorch, "lightning": _lightning, "keras": _keras, "transformers": _transformers}
-    for package, train in peers.items():
-        title = {"keras": "Keras", "transformers": "HF Trainer", "lightning": "Lightning"}.get(package, package)
+    for title, package, train in FRAMEWORKS:
         found[title] = Contestant(train, package)
         found[f"{title}, {_count(1)}"] = Contestant(train, package, 1)
     return found
@@ -90,34 +91,16 @@ def _plain(work: Workload, samples: int, *, fused: bool, channels_last: bool) ->
 
 def _fathom(work: Workload, samples: int, **config: Any) -> Trained:
     import fathom
-
-    steps = -(-samples // work.batch_size)
-    training = {"batch_size": work.batch_size}
-    with tempfile.TemporaryDirectory() as place:
-        run = fathom.fit(
-            work.columns(),
-            "label",
-            net=work.net,
-            optimizer="adam",
-            training=training,
-            budget=f"{steps}steps",
-            out=f"{place}/run",
-            **config,
-        )
-        setting = _plan(f"{place}/run/plan.json")
-    outcome = run.outcome
-    return Trained(
-        outcome.samples_per_s * outcome.elapsed_s, outcome.elapsed_s, _parameters(run.model.network), setting
-    )
-
-
-def _plan(path: str) -> str:
-    from pathlib import Path
-
     from fathom.training.plan import Plan
 
-    setting = Plan.load(Path(path)).setting
-    return f"measured and took {_count(setting.threads)}" + ", channels last" * setting.channels_last
+    budget = f"{-(-samples // work.batch_size)}steps"
+    config |= {"net": work.net, "optimizer": "adam", "training": {"batch_size": work.batch_size}, "budget": budget}
+    with tempfile.TemporaryDirectory() as place:
+        run = fathom.fit(work.columns(), "label", out=f"{place}/run", **config)
+        setting = Plan.load(Path(place) / "run" / "plan.json").setting
+    seconds, drawn = run.outcome.elapsed_s, run.outcome.samples_per_s * run.outcome.elapsed_s
+    note = f"chose {_count(setting.threads)}" + ", channels last" * setting.channels_last
+    return Trained(drawn, seconds, _parameters(run.model.network), note)
 
 
 def _skorch(work: Workload, samples: int) -> Trained:
@@ -192,8 +175,6 @@ def _keras_perceptron(keras: Any, work: Workload) -> Any:
 
 
 def _keras_resnet(keras: Any, work: Workload) -> Any:
-    from workloads import CHANNELS
-
     layers = keras.layers
 
     def convolve(maps: Any, channels: int, size: int = 3, stride: int = 1) -> Any:
@@ -280,3 +261,11 @@ def _parameters(network: nn.Module) -> int:
 
 def _count(threads: int) -> str:
     return f"{threads} thread" + "s" * (threads > 1)
+
+
+FRAMEWORKS = (
+    ("skorch", "skorch", _skorch),
+    ("Lightning", "lightning", _lightning),
+    ("Keras", "keras", _keras),
+    ("Hugging Face Trainer", "transformers", _transformers),
+)

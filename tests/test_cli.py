@@ -249,7 +249,10 @@ def test_overwrite_replaces_the_run(own_run: str, place: Path):
     assert tomllib.loads((Path(own_run) / "config.toml").read_text())["seed"] == 9
 
 
-@pytest.mark.parametrize("mistake", [("--target", "pat"), ("--target", "pet", "--net", "convnet")])
+@pytest.mark.parametrize(
+    "mistake",
+    [("--target", "pat"), ("--target", "pet", "--net", "convnet"), ("--target", "pet", "--set", "monitor=r2")],
+)
 def test_a_mistake_overwrites_nothing_and_leaves_no_directory(
     mistake: tuple[str, ...], own_run: str, place: Path, tmp_path: Path
 ):

@@ -54,6 +54,8 @@ def test_what_is_written_is_read_as_the_same(text):
 def test_what_is_written_holds_every_option_of_the_engine():
     written = Config.of({}).plain()
     assert {"optimizer", "schedule", "batch_size", "clip_norm", "patience"} <= set(written["training"])
+    assert written["training"]["optimizer"]["lr"] == 1e-3
+    assert written["training"]["schedule"]["warmup_steps"] == 20
     assert written["valid"] == Config().valid
 
 

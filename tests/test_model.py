@@ -14,6 +14,7 @@ import torch
 from safetensors.numpy import load_file
 from torch import nn
 
+import fathom
 from fathom.errors import ConfigError, ModelError, SchemaError
 from fathom.model import Model
 from fathom.nets import NETS
@@ -145,7 +146,7 @@ def test_weights_of_another_network_are_refused(saved, tmp_path):
     }
     manifest = json.loads(files["MANIFEST.json"])
     manifest["sha256"]["weights.safetensors"] = sha256(files["weights.safetensors"]).hexdigest()
-    with pytest.raises(ModelError, match="does not fit"):
+    with pytest.raises(ModelError, match="do not fit"):
         Model.from_files({**files, "MANIFEST.json": json.dumps(manifest).encode()})
 
 
@@ -154,7 +155,7 @@ def test_weights_of_another_shape_are_refused(saved):
     weights = model(net=Choice("mlp", {"hidden": (9,)})).files()["weights.safetensors"]
     manifest = json.loads(files["MANIFEST.json"])
     manifest["sha256"]["weights.safetensors"] = sha256(weights).hexdigest()
-    with pytest.raises(ModelError, match="does not fit"):
+    with pytest.raises(ModelError, match="do not fit"):
         Model.from_files({**files, "weights.safetensors": weights, "MANIFEST.json": json.dumps(manifest).encode()})
 
 
@@ -308,6 +309,14 @@ def test_groups_widen_the_intervals():
     assert grouped.high - grouped.low > 2 * (plain.high - plain.low)
 
 
+def test_errors_that_last_a_while_widen_the_intervals_of_rows_in_time():
+    draw = np.random.default_rng(0)
+    walk, when = np.repeat(draw.normal(0, 1, 60), 20), draw.permutation(1200)
+    table = pa.table({"x": draw.normal(0, 1, 1200), "when": when, "y": walk[when]})
+    plain, in_blocks = (model(table, ("y",), when=role).evaluate(table)["y"]["rmse"] for role in ("ignore", "time"))
+    assert in_blocks.high - in_blocks.low > 1.5 * (plain.high - plain.low)
+
+
 @pytest.mark.parametrize("names", [["income"], ["city"], ["income", "age"], ["income", "city"]])
 def test_what_was_rebuilt_is_predicted_and_scored_by_column(names):
     table = rows().select(names)
@@ -348,3 +357,13 @@ def test_a_metric_that_no_head_has_is_told_what_there_is():
     found = model()
     with pytest.raises(ConfigError, match=r"unknown metric 'acuracy'; did you mean 'accuracy'\?"):
         found.score(found.schema.encode(rows()), "acuracy")
+
+
+def test_a_row_of_a_class_that_training_never_saw_counts_as_a_mistake():
+    rows = {"x": np.arange(80.0), "y": np.repeat(["low", "high"], 40)}
+    run = fathom.fit(rows, target="y", budget="200steps", baseline=False, measure=False)
+    seen = {"x": [0.0, 1.0, 78.0, 79.0], "y": ["low", "low", "high", "high"]}
+    mixed = {"x": [0.0, 1.0, 78.0, 79.0], "y": ["low", "low", "high", "higher"]}
+    assert run.evaluate(seen)["y"]["accuracy"].value == 1
+    assert run.evaluate(mixed)["y"]["accuracy"].value == 0.75
+    assert run.evaluate(mixed)["y"]["log_loss"].value > 5

@@ -50,6 +50,14 @@ def test_ten_rows_leave_some_for_each_part(seed):
     assert all(len(part) for part in random_split(10, USUAL, None, seed))
 
 
+@RELAXED
+@given(st.integers(3, 9), st.sampled_from([USUAL, (0.98, 0.01, 0.01), (0.2, 0.4, 0.4)]), st.integers(0, 1000))
+def test_no_part_is_empty_however_few_rows_there_are(count, fractions, seed):
+    parts = random_split(count, fractions, None, seed)
+    assert all(len(part) for part in parts)
+    assert sorted(np.concatenate(parts).tolist()) == list(range(count))
+
+
 def test_one_seed_gives_one_split_and_another_another():
     first, again, other = (random_split(100, USUAL, None, seed) for seed in (1, 1, 2))
     assert all(np.array_equal(a, b) for a, b in zip(first, again, strict=True))

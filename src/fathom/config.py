@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from fathom.errors import ConfigError, unknown_name
-from fathom.heads import HEADS
+from fathom.heads import HEADS, METRICS
 from fathom.kinds import KINDS
+from fathom.model import SKILL
 from fathom.nets import NETS
 from fathom.network import DEFAULT
 from fathom.registry import Choice, Registry, check_options, options_of
@@ -19,7 +20,7 @@ from fathom.training.engine import Trainer
 
 __all__ = ["Config", "parse_setting"]
 
-RECORDS = ("versions", "source", "split")  # tables that a run adds to its config.toml, and that say nothing new
+RECORDS = ("versions", "source")  # tables that a run adds to its config.toml, and that say nothing new
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ class Config:
     heads: Mapping[str, Choice] = field(default_factory=dict)
     kinds: Mapping[str, Choice] = field(default_factory=dict)
     roles: Mapping[str, str] = field(default_factory=dict)
-    monitor: str = "skill"
+    monitor: str = SKILL
     training: Mapping[str, Any] = field(default_factory=dict)
     valid: float = 0.15
     test: float = 0.15
@@ -92,14 +93,19 @@ class Config:
             raise ConfigError(f"{path} cannot be read as TOML: {error}") from error
 
     def plain(self) -> dict[str, Any]:
-        """This config as TOML holds it, without what is None."""
-        trained = {name: option.default for name, option in options_of(Trainer).items()} | dict(self.training)
-        found = {item.name: _plain(getattr(self, item.name)) for item in fields(self)} | {"training": _plain(trained)}
+        """This config as TOML holds it, without what is None; of the engine every option, down to the optimizer's."""
+        options = options_of(Trainer)
+        trained = {name: option.explicit(self.training.get(name, option.default)) for name, option in options.items()}
+        found = {item.name: _plain(getattr(self, item.name)) for item in fields(self)} | {"training": trained}
         return {key: value for key, value in found.items() if value is not None}
 
     def _checked(self) -> Config:
         Budget.parse(self.budget)
-        if self.valid + self.test >= 1 or min(self.valid, self.test) < 0:
+        if self.monitor not in (SKILL, *METRICS.names()):
+            raise ConfigError(unknown_name("metric", self.monitor, [SKILL, *METRICS.names()]))
+        if not 0 <= self.seed < 2**63:
+            raise ConfigError(f"seed = {self.seed} is out of range (allowed: 0 to 2^63 - 1)")
+        if not (self.valid >= 0 and self.test >= 0 and self.valid + self.test < 1):
             raise ConfigError(f"valid = {self.valid} and test = {self.test} must leave rows to train on")
         return replace(
             self,
@@ -129,7 +135,7 @@ def parse_setting(text: str) -> tuple[list[str], Any]:
 
 def _converted(key: str, value: Any) -> Any:
     if key == "target":
-        return tuple(value) if isinstance(value, list | tuple) else (str(value),)
+        return tuple(map(str, value)) if isinstance(value, list | tuple) else (str(value),)
     if key in ("net", "head"):
         return _choice(value)
     if key == "kinds":

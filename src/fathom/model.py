@@ -14,22 +14,25 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import torch
 from torch import Tensor
 
+from fathom.data.splits import group_codes, time_blocks
 from fathom.data.store import TensorStore
-from fathom.errors import ConfigError, ModelError, SchemaError, unknown_name
+from fathom.errors import ConfigError, InputError, ModelError, SchemaError, unknown_name
 from fathom.heads import HEADS, METRICS
 from fathom.heads.metrics import score
+from fathom.kinds import UNSEEN
 from fathom.network import Layout, Network
 from fathom.runtime import fsync_directory, seeded, write_atomic
 from fathom.schema import Schema
 from fathom.signals import WEIGHT, Batch, Ragged, Role, target_key, to_device
+from fathom.training.weights import load_weights, no_larger_than, read_weights, saved_weights
 
-__all__ = ["Metric", "Model", "Scores"]
+__all__ = ["SKILL", "Metric", "Model", "Scores"]
 
 FORMAT = 1
+SKILL = "skill"  # what ``Model.skill`` tells, beside the names of metrics
 ROWS_AT_ONCE = 1024
 NETWORK, SCHEMA, WEIGHTS, METRICS_FILE, MANIFEST = (
     "network.json",
@@ -134,16 +137,25 @@ class Model:
         """The mean over heads of 1 - loss / trivial loss: 0 is no better than not looking, 1 is perfect."""
         return 1 - float(np.nanmean(list(self.losses(store).values())))
 
+    def heads_with(self, metric: str) -> list[str]:
+        """The names of the heads that have a metric.
+
+        Raises:
+            ConfigError: none has it.
+        """
+        having = [name for name in self.network.head_names if metric in self._metrics_of(name)]
+        if not having:
+            known = {other for name in self.network.head_names for other in self._metrics_of(name)}
+            raise ConfigError(unknown_name("metric", metric, [SKILL, *sorted(known)]))
+        return having
+
     def score(self, store: TensorStore, metric: str) -> float:
         """A metric's mean over the heads that have it.
 
         Raises:
             ConfigError: no head has it.
         """
-        having = [name for name in self.network.head_names if metric in self._metrics_of(name)]
-        if not having:
-            known = {other for name in self.network.head_names for other in self._metrics_of(name)}
-            raise ConfigError(unknown_name("metric", metric, ["skill", *sorted(known)]))
+        having = self.heads_with(metric)
         answers, values = self.answers(store, having), []
         for name in having:
             rows = self._rows(name, store, None, 0)
@@ -202,14 +214,11 @@ class Model:
 
     def files(self) -> dict[str, bytes]:
         """The model's files by name; the manifest holds the sha256 of every other."""
-        from safetensors.torch import save
-
-        weights = {name: value.detach().cpu().contiguous() for name, value in self.network.state_dict().items()}
         metrics = {head: {name: asdict(m) for name, m in scores.items()} for head, scores in self.metrics.items()}
         files = {
             NETWORK: _json({"format": FORMAT, "layout": self.layout.state()}),
             SCHEMA: _json({"format": FORMAT, "columns": self.schema.state()}),
-            WEIGHTS: save(_without_twins(weights)),
+            WEIGHTS: saved_weights(self.network),
             METRICS_FILE: _json(metrics),
         }
         digests = {name: sha256(content).hexdigest() for name, content in files.items()}
@@ -234,20 +243,23 @@ class Model:
         Raises:
             ModelError: as ``load``.
         """
-        from safetensors.torch import load
-
         _check_manifest(files)
-        network, schema = json.loads(files[NETWORK]), json.loads(files[SCHEMA])
-        model = cls(Schema.from_state(schema["columns"]), Layout.from_state(network["layout"]))
         try:
-            missing, unexpected = model.network.load_state_dict(load(files[WEIGHTS]), strict=False)
-        except RuntimeError as error:  # a net whose shapes another version, or another extension, has changed
-            raise ModelError(f"{WEIGHTS} does not fit {NETWORK}: {str(error).splitlines()[-1].strip()}") from error
-        absent = set(missing) - _twins(dict(model.network.state_dict()))
-        if absent or unexpected:
-            raise ModelError(f"{WEIGHTS} does not fit {NETWORK}: {sorted(absent | set(unexpected))[:5]}")
+            return cls._rebuilt(files)
+        except InputError:
+            raise
+        except Exception as error:  # whatever the code makes of files that fathom did not write
+            raise ModelError(f"the model's files are not as fathom writes them ({error!r:.200})") from error
+
+    @classmethod
+    def _rebuilt(cls, files: Mapping[str, bytes]) -> Model:
+        weights = read_weights(files[WEIGHTS])
+        network, schema = json.loads(files[NETWORK]), json.loads(files[SCHEMA])
+        with no_larger_than(weights):
+            model = cls(Schema.from_state(schema["columns"]), Layout.from_state(network["layout"]))
+        load_weights(model.network, weights)
         stored = json.loads(files[METRICS_FILE])
-        model.metrics = {head: {name: Metric(**m) for name, m in scores.items()} for head, scores in stored.items()}
+        model.metrics = {head: {name: _stored(m) for name, m in scores.items()} for head, scores in stored.items()}
         model.network.eval()
         return model
 
@@ -269,10 +281,13 @@ class Model:
     def _rows(self, name: str, store: TensorStore, groups: np.ndarray | None, seed: int) -> _Rows:
         truth = self._truth(name, store)
         assert truth is not None, f"head of {name!r} has metrics, but its kind gives no truth"
-        known = _known(truth)
-        if not known.any():
-            raise SchemaError(f"none of {len(known):,} rows has a value of {name!r} that the model knows")
-        return _Rows(truth, known, _weights(store), groups, seed)
+        if not _known(truth).any():
+            raise SchemaError(f"none of {len(truth):,} rows has a value of {name!r} that the model knows")
+        key = f"{target_key(name)}/{UNSEEN}"
+        unseen = store.drawn(key) if key in store.tensors else None
+        if isinstance(unseen, Tensor):
+            truth = np.where(unseen.numpy(), self.schema.targets()[name][1].num_outputs, truth)
+        return _Rows(truth, _known(truth), _weights(store), groups, seed)
 
     def _truth(self, name: str, store: TensorStore) -> np.ndarray | None:
         column = next((c for c in self.schema.of_role(Role.TARGET) if c.name == name), None)
@@ -334,13 +349,12 @@ def _weights(store: TensorStore) -> np.ndarray | None:
 
 
 def _groups(schema: Schema, table: pa.Table, store: TensorStore) -> np.ndarray | None:
-    """Which samples are resampled together: those of one value of the group column."""
-    column = next(iter(schema.of_role(Role.GROUP)), None)
+    """Which samples are resampled together: those of one value of the group column, else those of a block of time."""
+    column = next(iter(schema.of_role(Role.GROUP) or schema.of_role(Role.TIME)), None)
     if column is None or column.name not in table.column_names:
         return None
-    codes = pc.dictionary_encode(table[column.name].combine_chunks(), null_encoding="encode")
-    codes = codes.combine_chunks() if isinstance(codes, pa.ChunkedArray) else codes
-    return codes.indices.to_numpy(zero_copy_only=False).astype(np.int64)[store.samples.rows.numpy()]
+    together = time_blocks if column.role is Role.TIME else group_codes
+    return together(table[column.name])[store.samples.rows.numpy()]
 
 
 def _doubled(batch: Batch) -> Batch:
@@ -350,16 +364,10 @@ def _doubled(batch: Batch) -> Batch:
     }
 
 
-def _without_twins(weights: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Weights that are one tensor under several names, kept once."""
-    twins = _twins(weights)
-    return {name: value for name, value in weights.items() if name not in twins}
-
-
-def _twins(weights: Mapping[str, Tensor]) -> set[str]:
-    seen: dict[tuple[int, torch.Size], str] = {}
-    filled = {name: value for name, value in weights.items() if value.numel()}
-    return {name for name, value in filled.items() if seen.setdefault((value.data_ptr(), value.shape), name) != name}
+def _stored(fields: Mapping[str, Any]) -> Metric:
+    """A score as JSON holds it; all but the scores to stand beside are numbers."""
+    beside = {name: None if fields.get(name) is None else float(fields[name]) for name in ("linear", "trivial")}
+    return Metric(float(fields["value"]), float(fields["low"]), float(fields["high"]), **beside)
 
 
 def _json(value: Any) -> bytes:
@@ -370,7 +378,7 @@ def _check_manifest(files: Mapping[str, bytes]) -> None:
     try:
         manifest = json.loads(files[MANIFEST])
         form, digests = manifest["format"], dict(manifest["sha256"])
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, RecursionError) as error:
         raise ModelError(f"{MANIFEST} is missing or not as fathom writes it ({error!r})") from error
     if form != FORMAT:
         newer = not isinstance(form, int) or form > FORMAT

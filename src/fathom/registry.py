@@ -106,6 +106,12 @@ class Option:
                     raise ConfigError(f"{where} = {number!r} is out of range (allowed: {self.range})")
         return checked
 
+    def explicit(self, value: Any) -> Any:
+        """A value of this option as plain data; of a choice, with the defaults of what it names."""
+        if isinstance(value, Choice) and self.registry is not None:
+            return self.registry.explicit(value)
+        return _plain(value)
+
     @property
     def type_name(self) -> str:
         """The type as people write it: ``list of int``, ``float | none``."""
@@ -215,7 +221,7 @@ class Registry:
         """The choice as plain data with every default written out."""
         choice = self.checked(choice)
         options = {
-            name: _explicit(option, choice.options.get(name, option.default))
+            name: option.explicit(choice.options.get(name, option.default))
             for name, option in self.get(choice.name).options.items()
         }
         return {"name": choice.name, **options}
@@ -352,13 +358,6 @@ def _type_name(annotation: Any) -> str:
     if annotation is type(None):
         return "none"
     return getattr(annotation, "__name__", str(annotation)).lower()
-
-
-def _explicit(option: Option, value: Any) -> Any:
-    """An option's value as plain data; of a choice, with the defaults of what it names."""
-    if isinstance(value, Choice) and option.registry is not None:
-        return option.registry.explicit(value)
-    return _plain(value)
 
 
 def _plain(value: Any) -> Any:

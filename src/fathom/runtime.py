@@ -1,4 +1,4 @@
-"""Device, threads, seeds and clocks: what the machine gives, borrowed and handed back as it was."""
+"""Device, threads, seeds, signals and safe writes: what the machine gives, borrowed and handed back as it was."""
 
 from __future__ import annotations
 

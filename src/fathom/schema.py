@@ -75,7 +75,8 @@ class Schema:
             roles: column to role, where the user says it.
 
         Raises:
-            SchemaError: a column, kind or role that does not exist, or a target without a label.
+            SchemaError: a column, kind or role that does not exist, a target without a label, or two columns of a
+                role that only one can have.
         """
         given_roles = {name: _role(name, role) for name, role in (roles or {}).items()}
         given_roles |= dict.fromkeys(targets, Role.TARGET)
@@ -87,6 +88,7 @@ class Schema:
         )
         schema = cls(columns)
         schema._check_targets(table)
+        schema._check_single_roles()
         if not schema.of_role(Role.INPUT) and not schema.of_role(Role.TARGET):
             raise SchemaError("no column is left to learn from: every one has a role other than input and target")
         return schema
@@ -225,6 +227,12 @@ class Schema:
         for column in self.of_role(Role.TARGET):
             if table.num_rows and table[column.name].null_count == table.num_rows:
                 raise SchemaError(f"target column {column.name!r} has no value in any of {table.num_rows:,} rows")
+
+    def _check_single_roles(self) -> None:
+        for role in (Role.GROUP, Role.TIME, Role.WEIGHT):
+            names = [column.name for column in self.of_role(role)]
+            if len(names) > 1:
+                raise SchemaError(f"only one column can have the role {role}; got {', '.join(names)}")
 
     def _packs(self) -> dict[str, list[Column]]:
         packs: dict[str, list[Column]] = {}

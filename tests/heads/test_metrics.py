@@ -252,3 +252,24 @@ def test_the_interval_of_grouped_rows_covers_and_that_of_rows_does_not():
             by_group, by_row = by_group + (inside and grouped), by_row + (inside and not grouped)
     assert by_group / 300 >= 0.88
     assert by_row / 300 < 0.7
+
+
+@pytest.mark.parametrize("name", ["macro_f1", "auc"])
+def test_a_class_that_a_resample_lacks_does_not_count_there(name):
+    truth, probability = classified(4)
+    truth[0], truth[1:] = 3, truth[1:] % 3
+    weight = np.ones((1, len(truth)))
+    weight[0, 0] = 0
+    weight[0, probability.argmax(1) == 3] = 0
+    kept = weight[0] > 0
+    found = METRICS.get(name).factory(truth, {"probability": probability}, weight)[0]
+    without = METRICS.get(name).factory(truth[kept], {"probability": probability[kept]}, weight[:, kept])[0]
+    assert found == pytest.approx(without, rel=1e-12)
+
+
+def test_one_group_has_no_interval():
+    draw = np.random.default_rng(0)
+    truth = draw.normal(size=50)
+    found = score("rmse", truth, {"value": truth + 1}, None, np.zeros(50, np.int64), seed=0)
+    assert found.value == pytest.approx(1)
+    assert np.isnan([found.low, found.high]).all()

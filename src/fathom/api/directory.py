@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import shutil
 import tomllib
@@ -31,12 +32,14 @@ def check_directory(path: Path, *, resume: bool, overwrite: bool) -> None:
     """
     if resume and overwrite:
         raise ConfigError("resume and overwrite cannot be asked for together")
-    if path.exists() and not path.is_dir():
+    if os.path.lexists(path) and not path.is_dir():
         raise ConfigError(f"{path} is a file; name a directory for the run")
     held = {entry.name for entry in path.iterdir()} if path.exists() else set()
     if held and not (resume or overwrite):
         raise ConfigError(f"{path} exists already (--resume continues it, --overwrite deletes it, --out names another)")
     foreign = sorted(name for name in held if name.removesuffix(".tmp") not in OURS)
+    if not foreign and held and not held & {CONFIG, f"{CONFIG}.tmp"}:
+        foreign = sorted(held)
     if foreign:
         raise ConfigError(f"{path} is no run's directory: it holds {', '.join(foreign[:3])}; nothing was touched")
 

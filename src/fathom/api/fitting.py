@@ -17,13 +17,13 @@ from fathom.data import read
 from fathom.data.store import Batches, TensorStore
 from fathom.heads import HEADS, METRICS
 from fathom.kinds import KINDS
-from fathom.model import Model
+from fathom.model import SKILL, Model
 from fathom.network import Layout, choose_layout
 from fathom.registry import Choice
 from fathom.runtime import default_device, seed_from
 from fathom.schema import Schema
 from fathom.signals import Role
-from fathom.training.budget import Budget
+from fathom.training.budget import DEFAULT_SECONDS, Budget
 from fathom.training.engine import Outcome, Task, Trainer
 from fathom.training.hooks import Hook, Progress
 from fathom.training.plan import apply_layout
@@ -80,7 +80,11 @@ def fit(
     rows = prepare(read(source), None if test is None else read(test), asked, tell)
     layout = _layout(rows.schema, asked)
     model = Model(rows.schema, layout, seed=seed_from("weights", asked.seed))
+    if asked.monitor != SKILL:
+        model.heads_with(asked.monitor)
     tell(_described(model))
+    if Budget.parse(asked.budget).open_ended:
+        tell(_open_ended(rows))
     # Opened only now: a mistake in what was asked for deletes no earlier run and leaves no empty directory.
     directory = None if out is None else open_directory(Path(out), resume=resume, overwrite=overwrite)
     if directory is not None:
@@ -147,9 +151,9 @@ def _train(model: Model, rows: Rows, asked: Config, directory: Path | None, hook
 
 def _validate(model: Model, store: TensorStore, monitor: str) -> tuple[float, dict[str, float]]:
     """What validation watches, larger being better, and what is logged."""
-    if monitor == "skill":
+    if monitor == SKILL:
         skill = model.skill(store)
-        return skill, {"skill": skill}
+        return skill, {SKILL: skill}
     value = model.score(store, monitor)
     return value if METRICS.get(monitor).facts["higher"] else -value, {monitor: value}
 
@@ -178,6 +182,11 @@ def _linear(model: Model, rows: Rows, asked: Config, directory: Path | None) -> 
 def _linear_budget(rows: int) -> str:
     fewest, most = LINEAR_STEPS
     return f"{max(fewest, min(most, LINEAR_EPOCHS * rows // LINEAR_BATCH))}steps"
+
+
+def _open_ended(rows: Rows) -> str:
+    ending = "until a usual number of steps" if rows.valid is None else "until validation stops improving"
+    return f"budget: {ending}, at most {DEFAULT_SECONDS / 60:g} minutes (--budget sets another)"
 
 
 def _described(model: Model) -> str:

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from fathom.config import Config
 from fathom.data import Source
-from fathom.data.splits import random_split
+from fathom.data.splits import group_codes, random_split
 from fathom.errors import SchemaError
 from fathom.kinds import KINDS
 from fathom.runtime import seed_from
@@ -22,6 +22,7 @@ from fathom.signals import Role
 __all__ = ["Rows", "Say", "prepare"]
 
 FEWEST_ROWS_TO_SPLIT = 10
+ISO_DATE = r"^\d{4}-\d{2}(-\d{2}|$)"
 NO_TARGET = ("none",)
 
 Say = Callable[[str], None]
@@ -124,24 +125,36 @@ def _split_rows(table: pa.Table, fractions: tuple[float, ...], schema: Schema, s
     seed = seed_from("split", seed)
     time = next(iter(schema.of_role(Role.TIME)), None)
     if time is not None:
-        order = pc.sort_indices(table[time.name]).to_numpy()
-        bounds = np.round(np.cumsum(fractions)[:-1] * len(order)).astype(int)
+        order = _in_time(table[time.name], time.name)
+        held_out = [max(1, round(fraction * len(order))) for fraction in fractions[1:]]
+        bounds = np.cumsum([len(order) - sum(held_out), *held_out[:-1]])
         return [np.sort(part) for part in np.split(order, bounds)]
     group = next(iter(schema.of_role(Role.GROUP)), None)
     if group is not None:
-        codes = _codes(table[group.name])
-        parts = random_split(int(codes.max()) + 1, fractions, None, seed)
+        codes = group_codes(table[group.name])
+        count = int(codes.max()) + 1
+        if count < len(fractions):
+            raise SchemaError(
+                f"column {group.name!r} holds {count} group{'s' if count > 1 else ''}, which cannot be shared out to "
+                f"{len(fractions)} parts; set valid or test to 0, or hand test rows in"
+            )
+        parts = random_split(count, fractions, None, seed)
         return [np.flatnonzero(np.isin(codes, part)) for part in parts]
     classes = next((column for column in schema.of_role(Role.TARGET) if column.kind.name == "category"), None)
-    strata = None if classes is None else _codes(table[classes.name])
+    strata = None if classes is None else group_codes(table[classes.name])
     return random_split(table.num_rows, fractions, strata, seed)
 
 
-def _codes(column: pa.ChunkedArray) -> np.ndarray:
-    """(N,) int64, one number for each distinct value, missing counting as a value."""
-    encoded = pc.dictionary_encode(column.combine_chunks(), null_encoding="encode")
-    encoded = encoded.combine_chunks() if isinstance(encoded, pa.ChunkedArray) else encoded
-    return encoded.indices.to_numpy(zero_copy_only=False).astype(np.int64)
+def _in_time(times: pa.ChunkedArray, name: str) -> np.ndarray:
+    """(N,) int64 row numbers from the earliest on; rows without a time first, so that none of them is scored.
+
+    Raises:
+        SchemaError: the times are strings whose order is not that of time.
+    """
+    is_text = pa.types.is_string(times.type) or pa.types.is_large_string(times.type)
+    if is_text and not pc.all(pc.match_substring_regex(times, ISO_DATE)).as_py():
+        raise SchemaError(f"column {name!r}: times are to be numbers, or dates such as 2026-01-31 or 2026-01-31 18:00")
+    return np.roll(pc.sort_indices(times).to_numpy(), times.null_count)
 
 
 def _only(source: Source) -> pa.Table:

@@ -23,7 +23,16 @@ __all__ = ["main"]
 OUR_OWN_BUG = FathomError.exit_status
 BROKEN_PIPE = 128 + 13  # as the shell has it for a program that SIGPIPE ended
 # What the machine refuses: no mistake of ours, and no traceback helps.
-REFUSED = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.ENOTDIR, errno.EISDIR}
+REFUSED = {
+    errno.EACCES,
+    errno.EPERM,
+    errno.EROFS,
+    errno.ENOSPC,
+    errno.EDQUOT,
+    errno.ENOTDIR,
+    errno.EISDIR,
+    errno.ENAMETOOLONG,
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:

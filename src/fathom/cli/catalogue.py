@@ -136,7 +136,8 @@ def _head_facts(facts: Mapping[str, Any]) -> list[str]:
 
 
 def _kind_facts(facts: Mapping[str, Any]) -> list[str]:
-    return [f"net {facts.get('net') or facts['entry']}", f"as a target: head {facts['head']}"]
+    net, head = facts.get("net") or facts.get("entry"), facts.get("head")
+    return [f"net {net}" if net else "never comes in", f"as a target: head {head}" if head else "never a target"]
 
 
 def _metric_facts(facts: Mapping[str, Any]) -> list[str]:

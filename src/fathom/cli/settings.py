@@ -38,6 +38,9 @@ def config_from(options: Mapping[str, Any]) -> Tree:
             _put(said, ["roles", options[role]], role)
     for text in options["set"]:
         _put(said, *parse_setting(text))
+    recorded = sorted(said.keys() & set(RECORDS))
+    if recorded:
+        raise ConfigError(f"--set {recorded[0]}: a run records that, and takes no word for it")
     file = {} if options["config"] is None else Config.read(Path(options["config"]))
     asked = {key: value for key, value in file.items() if key not in RECORDS}
     return _over(_lifted(asked), _lifted(said))

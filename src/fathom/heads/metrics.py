@@ -1,8 +1,8 @@
 """Metrics by name, each for many weightings of the rows at once, so that its interval costs little more than it.
 
 A metric takes the truth, a prediction and weights (R, N), and returns (R,) values: one for each weighting. Truth is
-(N,) or (N, D): a class index (-1 where missing) or a number (NaN where missing). Rows without truth are taken out
-before.
+(N,) or (N, D): a class index (K where training never saw the class, so that no answer is right) or a number (NaN
+where missing). Rows without truth are taken out before.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ Values = Mapping[str, np.ndarray]
 
 @dataclass(frozen=True)
 class Score:
-    """A metric with its 95 % interval."""
+    """A metric with its 95 % interval, NaN where that is not known."""
 
     value: float
     low: float
@@ -52,6 +52,8 @@ def score(
     if metric.facts.get("share") and groups is None:
         low, high = _wilson(value, weights.sum() ** 2 / np.square(weights).sum())
         return Score(value, low, high)
+    if len(truth if groups is None else np.unique(groups)) < 2:  # one unit tells nothing of how units differ
+        return Score(value, np.nan, np.nan)
     drawn = _resampled(metric.factory, truth, prediction, weights, groups, np.random.default_rng(seed))
     low, high = np.nanquantile(drawn, [0.025, 0.975]) if np.isfinite(drawn).any() else (np.nan, np.nan)
     return Score(value, min(value, float(low)), max(value, float(high)))
@@ -74,7 +76,9 @@ def cell_accuracy(truth: np.ndarray, prediction: Values, weight: np.ndarray) -> 
 @METRICS.register("log_loss", higher=False)
 def log_loss(truth: np.ndarray, prediction: Values, weight: np.ndarray) -> np.ndarray:
     """The mean of -log of the probability given to the true class, in nats."""
-    given = np.take_along_axis(prediction["probability"], truth[:, None], axis=1)[:, 0]
+    probability = prediction["probability"]
+    given = np.take_along_axis(probability, np.minimum(truth, probability.shape[1] - 1)[:, None], axis=1)[:, 0]
+    given = np.where(truth < probability.shape[1], given, 0.0)
     return _mean(-np.log(np.maximum(given, 1e-15)), weight)
 
 
@@ -86,8 +90,8 @@ def macro_f1(truth: np.ndarray, prediction: Values, weight: np.ndarray) -> np.nd
     for k in np.union1d(truth, guess):
         hit = weight @ ((truth == k) & (guess == k)).astype(float)
         named = weight @ (truth == k).astype(float) + weight @ (guess == k).astype(float)
-        parts.append(np.divide(2 * hit, named, out=np.zeros_like(hit), where=named > 0))
-    return np.mean(parts, axis=0)
+        parts.append(np.divide(2 * hit, named, out=np.full_like(hit, np.nan), where=named > 0))
+    return _mean_of_known(parts)
 
 
 @METRICS.register("auc", higher=True)
@@ -96,7 +100,7 @@ def auc(truth: np.ndarray, prediction: Values, weight: np.ndarray) -> np.ndarray
     probability = prediction["probability"]
     classes = [1] if probability.shape[1] == 2 else range(probability.shape[1])
     areas = [_area(truth == k, probability[:, k], weight) for k in classes if 0 < (truth == k).sum() < len(truth)]
-    return np.mean(areas, axis=0) if areas else np.full(len(weight), np.nan)
+    return _mean_of_known(areas) if areas else np.full(len(weight), np.nan)
 
 
 @METRICS.register("mae", higher=False)
@@ -142,6 +146,13 @@ def coverage(truth: np.ndarray, prediction: Values, weight: np.ndarray) -> np.nd
 
 def _mean(rows: np.ndarray, weight: np.ndarray) -> np.ndarray:
     return weight @ rows.astype(float) / weight.sum(axis=1)
+
+
+def _mean_of_known(parts: list[np.ndarray]) -> np.ndarray:
+    """The mean over classes, each (R,), of those that are in a resample at all; NaN where none is."""
+    known = ~np.isnan(parts)
+    total = np.where(known, parts, 0.0).sum(axis=0)
+    return np.divide(total, known.sum(axis=0), out=np.full_like(total, np.nan), where=known.any(axis=0))
 
 
 def _per_row(errors: np.ndarray) -> np.ndarray:

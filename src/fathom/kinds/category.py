@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from fathom.errors import SchemaError
-from fathom.kinds.kind import KINDS, Claim, Kind, Statistics
+from fathom.kinds.kind import KINDS, UNSEEN, Claim, Kind, Statistics
 from fathom.signals import CategorySpec, Ragged
 
 __all__ = ["Category"]
@@ -24,6 +24,10 @@ TYPES = {"string": pa.string(), "int64": pa.int64(), "double": pa.float64(), "bo
 @KINDS.register("category", packed=True, entry="embed", head="classify", rebuild="rebuild_categories")
 class Category(Kind):
     """One of the values seen in training; missing and never seen are index 0."""
+
+    def __init__(self, state: Statistics) -> None:
+        super().__init__(state)
+        self._known = pa.array(self.state["values"], self._type)
 
     @classmethod
     def claim(cls, column: pa.ChunkedArray, *, target: bool) -> Claim | None:
@@ -61,10 +65,13 @@ class Category(Kind):
         return CategorySpec(1, (len(self.state["values"]),), (tuple(self.state["counts"]),))
 
     def encode(self, column: pa.ChunkedArray) -> dict[str, Tensor | Ragged]:
-        known = pa.array(self.state["values"], self._type)
-        index = pc.index_in(self._cast(_plain(column)), value_set=known)
+        """``""`` is (N, 1) int64; UNSEEN is (N,) bool, true where there is a value that training never saw, if any."""
+        cells = self._cast(_plain(column))
+        index = pc.index_in(cells, value_set=self._known)
         codes = np.concatenate([_codes(chunk) for chunk in index.chunks] or [np.empty(0, np.int64)])
-        return {"": torch.from_numpy(codes + 1).unsqueeze(1)}
+        known = {"": torch.from_numpy(codes + 1).unsqueeze(1)}
+        unseen = torch.from_numpy(pc.is_valid(cells).to_numpy() & (codes < 0))
+        return {**known, UNSEEN: unseen} if unseen.any() else known
 
     def truth(self, encoded: Tensor | Ragged) -> np.ndarray | None:
         """(N,) int64, -1 where missing or never seen."""
@@ -74,10 +81,9 @@ class Category(Kind):
     def decode(self, prediction: Mapping[str, np.ndarray]) -> dict[str, pa.Array]:
         """``probability`` (N, K): the likeliest value, and one column a class ``probability <value>``."""
         probability = prediction["probability"]
-        known = pa.array(self.state["values"], self._type)
-        if not len(known):
+        if not len(self._known):
             return {"": pa.nulls(len(probability), self._type)}
-        columns = {"": known.take(pa.array(probability.argmax(axis=1)))}
+        columns = {"": self._known.take(pa.array(probability.argmax(axis=1)))}
         for k, value in enumerate(self.state["values"]):
             columns[f"probability {value}"] = pa.array(probability[:, k])
         return columns

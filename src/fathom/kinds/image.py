@@ -130,7 +130,7 @@ class Image(Kind):
             sizes = torch.tensor(self._size).expand(len(whole), 2).contiguous()
             return {"": torch.from_numpy(whole), "size": sizes}
         with ThreadPoolExecutor(available_threads()) as pool:
-            rows = list(pool.map(self._encode_one, _pictures(column), chunksize=16))
+            rows = list(pool.map(self._encode_one, _pictures(column)))
         pixels = (
             np.stack([row[0] for row in rows]) if rows else np.empty((0, self.state["channels"], *self._size), np.uint8)
         )

@@ -15,7 +15,7 @@ from fathom.errors import SchemaError
 from fathom.registry import Registry
 from fathom.signals import Ragged, Samples
 
-__all__ = ["KINDS", "Claim", "Kind", "Statistics"]
+__all__ = ["KINDS", "UNSEEN", "Claim", "Kind", "Statistics"]
 
 KINDS = Registry("kind", "fathom.kinds")
 """Facts of a kind: ``packed`` (its input columns travel as one tensor), ``entry`` (the net that turns its tensor
@@ -24,6 +24,9 @@ default head as a target) and ``rebuild`` (the head that rebuilds it when there 
 cannot come in, one without ``head`` cannot be asked for, one without ``rebuild`` cannot be rebuilt."""
 
 Statistics = Mapping[str, Any]
+
+UNSEEN = "unseen"
+"""What a kind encodes beside its values where a cell holds one that training never saw: no answer can be right there."""
 
 
 @dataclass(frozen=True)

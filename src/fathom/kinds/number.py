@@ -121,7 +121,7 @@ class Number(Kind):
         )
 
     def encode(self, column: pa.ChunkedArray) -> dict[str, Tensor | Ragged]:
-        width = len(self.state["mean"])
+        width = len(self.state["shift"])
         values = np.full((len(column), width), np.nan) if pa.types.is_null(column.type) else _numbers(column)
         if values.shape[1] != width:
             raise SchemaError(f"a row holds {values.shape[1]} numbers where the model was fitted on {width}")

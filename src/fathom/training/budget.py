@@ -10,6 +10,7 @@ from fathom.errors import ConfigError
 __all__ = ["Budget"]
 
 DEFAULT_SECONDS = 600.0
+LARGEST = 1e15  # of any unit; no run gets there, and more would overflow
 SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0}
 
 
@@ -26,12 +27,12 @@ class Budget:
         """Read ``"5000steps"``, ``"20epochs"``, ``"90s"``, ``"2m"``, ``"1h"``, or None.
 
         Raises:
-            ConfigError: the text is none of these, or not above zero.
+            ConfigError: the text is none of these, not above zero, or beyond all bounds.
         """
         if text is None:
             return cls()
         match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(steps?|epochs?|s|m|h)\s*", str(text))
-        if match is None or float(match[1]) <= 0 or (match[2].startswith("step") and "." in match[1]):
+        if match is None or not 0 < float(match[1]) < LARGEST or (match[2].startswith("step") and "." in match[1]):
             raise ConfigError(f"budget {text!r} is not understood (allowed: 90s, 2m, 1h, 20epochs, 5000steps)")
         amount, unit = float(match[1]), match[2]
         if unit.startswith("step"):

@@ -1,4 +1,4 @@
-"""Optimizers by name: each makes torch's own from groups of parameters.
+"""Optimizers by name: torch's own, or its fused kernel alone where it has one, from groups of parameters.
 
 ``weight_decay`` is decoupled (Loshchilov and Hutter 2019) and spares biases and norms; the coupled penalties L1 and
 L2 are the engine's. Facts: ``decays`` says that the optimizer treats matrices otherwise than biases.

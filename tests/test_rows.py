@@ -1,0 +1,66 @@
+"""The rows of a run: split by time, by whole groups, and never into an empty part."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from fathom.api.rows import Rows, prepare
+from fathom.config import Config
+from fathom.data import read
+from fathom.errors import SchemaError
+
+COUNT = 60
+
+
+def split(columns: dict[str, Any], **config: Any) -> Rows:
+    given = {"x": np.arange(COUNT) * 1.0, "y": np.arange(COUNT) * 2.0, **columns}
+    return prepare(read(given), None, Config.of({"target": "y", **config}), lambda line: None)
+
+
+@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("groups", [3, 4, 5])
+def test_few_groups_leave_some_for_each_part(groups: int, seed: int):
+    found = split({"who": np.arange(COUNT) % groups}, roles={"who": "group"}, seed=seed)
+    held = [set(part["who"].to_pylist()) for part in (found.train, found.valid, found.test) if part is not None]
+    assert len(held) == 3
+    assert all(held)
+    assert sum(map(len, held)) == len(set.union(*held)) == groups
+
+
+@pytest.mark.parametrize("groups", [1, 2])
+def test_too_few_groups_are_told_before_training(groups: int):
+    with pytest.raises(SchemaError, match=rf"'who' holds {groups} group.* 3 parts"):
+        split({"who": np.arange(COUNT) % groups}, roles={"who": "group"})
+
+
+def test_a_part_of_a_tiny_share_has_a_row():
+    found = split({}, valid=0.001, test=0.001)
+    assert found.valid is not None
+    assert found.test is not None
+    assert (found.valid.num_rows, found.test.num_rows) == (1, 1)
+
+
+def test_later_rows_are_held_out_and_rows_without_a_time_are_not():
+    when: list[int | None] = list(np.random.default_rng(0).permutation(COUNT).tolist())
+    when[when.index(COUNT - 1)] = None
+    found = split({"when": when}, roles={"when": "time"})
+    assert found.valid is not None
+    assert found.test is not None
+    train, valid, test = (part["when"].drop_null().to_pylist() for part in (found.train, found.valid, found.test))
+    assert max(train) < min(valid) <= max(valid) < min(test)
+    assert found.train["when"].null_count == 1
+
+
+def test_dates_whose_letters_are_not_in_the_order_of_time_are_refused():
+    split({"when": [f"2026-01-{1 + k % 28:02} 08:00" for k in range(COUNT)]}, roles={"when": "time"})
+    with pytest.raises(SchemaError, match="'when': times are to be numbers, or dates such as"):
+        split({"when": [f"{1 + k % 28}/01/2026" for k in range(COUNT)]}, roles={"when": "time"})
+
+
+@pytest.mark.parametrize("role", ["group", "time", "weight"])
+def test_a_role_that_one_column_can_have_is_refused_to_two(role: str):
+    with pytest.raises(SchemaError, match=f"only one column can have the role {role}; got a, b"):
+        split({"a": np.arange(COUNT), "b": np.arange(COUNT)}, roles={"a": role, "b": role})
