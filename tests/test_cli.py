@@ -262,6 +262,33 @@ def test_a_mistake_overwrites_nothing_and_leaves_no_directory(
     assert not (tmp_path / "new").exists()
 
 
+@pytest.mark.parametrize("option", ["--overwrite", "--resume"])
+def test_a_directory_without_a_config_is_somebody_elses(option: str, place: Path, tmp_path: Path):
+    theirs = tmp_path / "theirs" / "model" / "thesis.txt"
+    theirs.parent.mkdir(parents=True)
+    theirs.write_text("years of work")
+    done = fathom_("fit", "iris", "--budget", "1step", "--out", tmp_path / "theirs", option)
+    assert (done.status, theirs.read_text()) == (2, "years of work")
+    assert "is no run's directory" in done.err
+
+
+def test_a_link_to_nowhere_is_no_directory(tmp_path: Path):
+    (tmp_path / "link").symlink_to(tmp_path / "nowhere")
+    done = fathom_("fit", "iris", "--budget", "1step", "--out", tmp_path / "link")
+    assert done.status == 2
+    assert "name a directory" in done.err
+
+
+@pytest.mark.parametrize("content", [b"x =", b"\xff\xfe"])
+def test_a_config_that_cannot_be_read_is_named(content: bytes, own_run: str, place: Path):
+    (Path(own_run) / "config.toml").write_bytes(content)
+    done = fathom_(
+        "fit", place / "pets.csv", "--target", "pet", "--role", "owner=ignore", *QUICK, "--out", own_run, "--resume"
+    )
+    assert done.status == 2
+    assert "config.toml cannot be read" in done.err
+
+
 def test_resuming_a_finished_run_gives_its_scores(own_run: str, place: Path):
     command = ("fit", place / "pets.csv", "--target", "pet", "--role", "owner=ignore", "--out", own_run, "--json")
     scores = json.loads((Path(own_run) / "model/metrics.json").read_text())
@@ -370,6 +397,12 @@ def test_predict_refuses_an_unknown_format_before_it_works(run: str, place: Path
     done = fathom_("predict", "no-such-run", place / "more.csv", "--out", tmp_path / "p.xls")
     assert (done.status, done.out) == (2, "")
     assert ".parquet" in done.err
+
+
+def test_predict_refuses_a_place_that_is_not_there_before_it_works(run: str, place: Path, tmp_path: Path):
+    done = fathom_("predict", run, place / "more.csv", "--out", tmp_path / "absent" / "answers.csv")
+    assert done.status == 2
+    assert "there is no directory" in done.err
 
 
 def test_evaluate_scores_other_rows(run: str, place: Path):
@@ -482,6 +515,9 @@ def test_demo_tells_its_story_and_ends_well(tmp_path: Path, monkeypatch: pytest.
         (["fit", "iris", "--kind", "class"], "column=kind"),
         (["fit", "iris", "--set", "seed"], "key=value"),
         (["fit", "iris", "--budget", "2 moons"], "20epochs"),
+        (["fit", "iris", "--set", "source=3"], "--set source"),
+        (["fit", "iris", "--set", 'target=[["a"]]'], "unknown column"),
+        (["fit", "iris", "--budget", "1step", "--out", "x" * 300], "too long"),
         (["fit", "iris", "--config", "none.toml"], "none.toml"),
         (["fit", "irsi"], "iris"),
         (["fit"], "'DATA'"),

@@ -87,6 +87,9 @@ def test_what_is_none_is_as_if_it_were_not_given():
         ({"baseline": 1}, r"baseline = 1 is not allowed \(expected bool\)"),
         ({"valid": 0.6, "test": 0.5}, r"must leave rows to train on"),
         ({"valid": -0.1}, r"must leave rows to train on"),
+        ({"valid": float("nan")}, r"must leave rows to train on"),
+        ({"seed": -1}, r"seed = -1 is out of range"),
+        ({"seed": 2**63}, r"is out of range"),
         ({"budget": "soon"}, r"soon"),
     ],
 )

@@ -15,7 +15,7 @@ from safetensors.numpy import load_file
 from torch import nn
 
 import fathom
-from fathom.errors import ConfigError, ModelError, SchemaError
+from fathom.errors import ConfigError, InputError, ModelError, SchemaError
 from fathom.model import Model
 from fathom.nets import NETS
 from fathom.network import choose_layout
@@ -157,6 +157,56 @@ def test_weights_of_another_shape_are_refused(saved):
     manifest["sha256"]["weights.safetensors"] = sha256(weights).hexdigest()
     with pytest.raises(ModelError, match="do not fit"):
         Model.from_files({**files, "weights.safetensors": weights, "MANIFEST.json": json.dumps(manifest).encode()})
+
+
+def altered(files, **contents):
+    """A model's files with some of them replaced, under a manifest that says so."""
+    files = {**files, **{f"{name}.{'safetensors' if name == 'weights' else 'json'}": c for name, c in contents.items()}}
+    digests = {name: sha256(content).hexdigest() for name, content in files.items() if name != "MANIFEST.json"}
+    return {**files, "MANIFEST.json": json.dumps({"format": 1, "sha256": digests}).encode()}
+
+
+@pytest.mark.parametrize("name", ["network", "schema", "metrics"])
+@pytest.mark.parametrize("content", [b"", b"3", b"[[]]", b"{}", b"\xff", b"[" * 200_000])
+def test_what_is_no_description_of_a_model_is_refused(saved, name, content):
+    files = saved[0].files()
+    if (name, content) == ("metrics", b"{}"):
+        return
+    with pytest.raises(ModelError):
+        Model.from_files(altered(files, **{name: content}))
+
+
+@pytest.mark.parametrize("key", ["name", "role", "kind", "state"])
+@pytest.mark.parametrize("value", [None, -1, "x", [[]], {"values": [1, "a"], "counts": [1, 1], "type": "string"}])
+def test_a_column_that_nobody_fitted_is_refused(saved, key, value):
+    files = saved[0].files()
+    schema = json.loads(files["schema.json"])
+    target = next(column for column in schema["columns"] if column["name"] == "ill")
+    target[key] = value
+    with pytest.raises(InputError):
+        Model.from_files(altered(files, schema=json.dumps(schema).encode())).predict(rows().select(["name"]))
+
+
+@pytest.mark.parametrize("hidden", [[20_000, 20_000], [1] * 50_000])
+def test_a_network_far_larger_than_its_weights_is_not_built(hidden):
+    files = model().files()
+    network = json.loads(files["network.json"])
+    network["layout"]["body"]["hidden"] = hidden
+    with pytest.raises(ModelError, match="far more parameters"):
+        Model.from_files(altered(files, network=json.dumps(network).encode()))
+
+
+@pytest.mark.parametrize("content", [b"", b"garbage", (2**60).to_bytes(8, "little") + b"{}"])
+def test_what_is_no_file_of_weights_is_refused(content):
+    with pytest.raises(ModelError, match="weights cannot be read"):
+        Model.from_files(altered(model().files(), weights=content))
+
+
+def test_weights_that_are_no_numbers_are_refused():
+    spoilt = model()
+    torch.nn.init.constant_(next(spoilt.network.parameters()), float("nan"))
+    with pytest.raises(ModelError, match="hold NaN"):
+        Model.from_files(spoilt.files())
 
 
 def test_no_directory_is_no_model(tmp_path):

@@ -55,6 +55,9 @@ def test_a_budget_is_read(text: str | None, budget: Budget):
         "5stepss",
         "2m 30s",
         "2.5steps",
+        "1" * 25 + "h",
+        "9" * 400 + "epochs",
+        "9" * 5000 + "steps",
     ],
 )
 def test_what_is_no_budget_is_refused(text: str):

@@ -17,6 +17,7 @@ from torch import Tensor
 from fathom import runtime
 from fathom.errors import ModelError
 from fathom.training.checkpoint import read_checkpoint, write_checkpoint
+from tests.training.small import trained
 
 TREES: list[Any] = [
     {},
@@ -169,3 +170,22 @@ def test_what_is_no_plain_value_is_refused(tmp_path: Path):
         with pytest.raises(TypeError):
             write_checkpoint(tmp_path / "checkpoint", tree)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "altered",
+    [
+        {"weights": {}},
+        {"best_weights": {"a": torch.ones(1)}},
+        {"optimizers": {}},
+        {"batches": 3},
+        {"progress": {"nope": 1}},
+        {"progress": {"log_place": [-1, -1]}},
+    ],
+)
+def test_a_checkpoint_of_another_run_is_refused(altered: dict[str, Any], tmp_path: Path):
+    trained("2steps", directory=tmp_path)
+    path = tmp_path / "checkpoints" / "last.safetensors"
+    write_checkpoint(path, {**read_checkpoint(path), **altered})
+    with pytest.raises(ModelError, match=r"last\.safetensors is no checkpoint of this run"):
+        trained("2steps", directory=tmp_path)

@@ -143,3 +143,22 @@ def test_a_plan_that_is_damaged_is_named(tmp_path: Path):
     (tmp_path / "plan.json").write_text("{")
     with pytest.raises(ModelError, match=r"plan\.json"):
         trained(directory=tmp_path)
+
+
+@pytest.mark.parametrize(
+    "altered",
+    [
+        {"steps": "x"},
+        {"steps": -1},
+        {"steps": 10**400},
+        {"evaluate_every": 0},
+        {"seconds": "x"},
+        {"setting": {"batch_size": 0, "threads": 1, "channels_last": False}},
+        {"setting": {"batch_size": 4, "threads": 0, "channels_last": False}},
+    ],
+)
+def test_a_plan_that_nobody_made_is_refused(altered: dict[str, Any], tmp_path: Path):
+    written = trained("2steps", directory=tmp_path).file("plan.json")
+    (tmp_path / "plan.json").write_text(json.dumps(written | altered))
+    with pytest.raises(ModelError, match=r"plan\.json is not a readable plan"):
+        plan.Plan.load(tmp_path / "plan.json")

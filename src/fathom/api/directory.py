@@ -14,6 +14,7 @@ import tomli_w
 
 from fathom import __version__
 from fathom.api.rows import Rows
+from fathom.config import Config
 from fathom.errors import ConfigError
 from fathom.runtime import write_atomic
 
@@ -82,7 +83,7 @@ def record(directory: Path, config: Mapping[str, Any], rows: Rows) -> None:
     if not path.exists():
         write_atomic(path, tomli_w.dumps(written).encode())
         return
-    before = tomllib.loads(path.read_text())
+    before = Config.read(path)
     differing = sorted(_differences(before, tomllib.loads(tomli_w.dumps(written))))
     if differing:
         raise ConfigError(f"{directory} was started otherwise, so it cannot be resumed: {'; '.join(differing[:3])}")

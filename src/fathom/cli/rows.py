@@ -32,6 +32,8 @@ def writer_for(place: Path) -> Callable[[pa.Table, Path], None]:
     """
     if place.suffix not in WRITERS:
         raise ConfigError(f"--out {str(place)!r}: no such format (allowed endings: {', '.join(WRITERS)})")
+    if not place.parent.is_dir():
+        raise ConfigError(f"--out {str(place)!r}: there is no directory {place.parent}")
     return WRITERS[place.suffix]
 
 

@@ -69,7 +69,7 @@ class Category(Kind):
         cells = self._cast(_plain(column))
         index = pc.index_in(cells, value_set=self._known)
         codes = np.concatenate([_codes(chunk) for chunk in index.chunks] or [np.empty(0, np.int64)])
-        known = {"": torch.from_numpy(codes + 1).unsqueeze(1)}
+        known: dict[str, Tensor | Ragged] = {"": torch.from_numpy(codes + 1).unsqueeze(1)}
         unseen = torch.from_numpy(pc.is_valid(cells).to_numpy() & (codes < 0))
         return {**known, UNSEEN: unseen} if unseen.any() else known
 

@@ -26,7 +26,7 @@ cannot come in, one without ``head`` cannot be asked for, one without ``rebuild`
 Statistics = Mapping[str, Any]
 
 UNSEEN = "unseen"
-"""What a kind encodes beside its values where a cell holds one that training never saw: no answer can be right there."""
+"""What a kind encodes beside its values where a cell holds one that training never saw: no answer is right there."""
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, Protocol
 
 from torch import Tensor, nn
 
-from fathom.errors import Interrupted
+from fathom.errors import Interrupted, ModelError
 from fathom.registry import Choice, Range
 from fathom.runtime import StopSignal, available_threads, fsync_directory, seeded, threads
 from fathom.signals import Batch, to_device
@@ -362,12 +362,17 @@ class Trainer:
             self._log.rewind([])
             return
         tree = read_checkpoint(path)
-        self._task.module.load_state_dict(tree["weights"])
-        self._best_weights = tree["best_weights"]
-        update.restore(tree["optimizers"])
-        batches.restore(tree["batches"])
-        self._now = _Progress(**tree["progress"])
-        self._log.rewind(self._now.log_place)
+        try:
+            self._best_weights = tree["best_weights"]
+            for weights in (self._best_weights, tree["weights"]):
+                if weights is not None:
+                    self._task.module.load_state_dict(weights)
+            update.restore(tree["optimizers"])
+            batches.restore(tree["batches"])
+            self._now = _Progress(**tree["progress"])
+            self._log.rewind(self._now.log_place)
+        except (AttributeError, LookupError, OSError, RuntimeError, TypeError, ValueError) as error:
+            raise ModelError(f"{path} is no checkpoint of this run ({error!r:.200})") from error
 
     def _tell(self, what: str, plan: Plan, batches: Drawn, clock: Clock) -> None:
         now = self._now

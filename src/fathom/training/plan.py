@@ -16,7 +16,7 @@ from torch import nn
 from fathom.errors import ModelError
 from fathom.runtime import available_threads, threads, write_atomic
 from fathom.signals import Batch
-from fathom.training.budget import DEFAULT_SECONDS, Budget
+from fathom.training.budget import DEFAULT_SECONDS, LARGEST, Budget
 
 __all__ = ["Plan", "Rehearsal", "Setting", "apply_layout", "make_plan", "usual_batch_size"]
 
@@ -78,8 +78,12 @@ class Plan:
         try:
             fields = json.loads(path.read_text())
             hurries = tuple((int(first), int(last)) for first, last in fields["hurries"])
-            return cls(**{**fields, "setting": Setting(**fields["setting"]), "hurries": hurries})
-        except (OSError, KeyError, TypeError, ValueError) as error:
+            plan = cls(**{**fields, "setting": Setting(**fields["setting"]), "hurries": hurries})
+            counts = (plan.setting.batch_size, plan.setting.threads, plan.steps, plan.evaluate_every)
+            if not all(type(count) is int and 0 < count < LARGEST for count in counts):
+                raise ValueError(f"these are no counts: {counts!r:.100}")
+            return replace(plan, seconds=None if plan.seconds is None else float(plan.seconds))
+        except (OSError, KeyError, OverflowError, RecursionError, TypeError, ValueError) as error:
             raise ModelError(f"{path} is not a readable plan ({type(error).__name__}: {error})") from error
 
     def hurried(self, step: int, last_step: int) -> Plan:
