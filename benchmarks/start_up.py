@@ -32,15 +32,18 @@ IMPORTS = {
 }
 SKLEARN = """
 import sys, joblib, pandas
+from sklearn.compose import make_column_selector, make_column_transformer
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import train_test_split
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
 rows = pandas.read_csv(sys.argv[1])
 train, test = train_test_split(rows, test_size=0.15, random_state=0)
 for network in MLPClassifier((256, 128), early_stopping=True), LogisticRegression():
-    model = make_pipeline(StandardScaler(), network).fit(train.drop(columns="y"), train["y"])
+    numbers = StandardScaler(), make_column_selector(dtype_include="number")
+    words = OneHotEncoder(handle_unknown="ignore"), make_column_selector(dtype_exclude="number")
+    model = make_pipeline(make_column_transformer(numbers, words), network).fit(train.drop(columns="y"), train["y"])
     print(model.score(test.drop(columns="y"), test["y"]))
     joblib.dump(model, sys.argv[2] + type(network).__name__)
 """

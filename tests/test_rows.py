@@ -64,3 +64,9 @@ def test_dates_whose_letters_are_not_in_the_order_of_time_are_refused():
 def test_a_role_that_one_column_can_have_is_refused_to_two(role: str):
     with pytest.raises(SchemaError, match=f"only one column can have the role {role}; got a, b"):
         split({"a": np.arange(COUNT), "b": np.arange(COUNT)}, roles={"a": role, "b": role})
+
+
+def test_a_target_of_which_most_values_stand_once_is_refused_before_training():
+    with pytest.raises(SchemaError, match="60 classes in 60 rows"):
+        split({"y": [f"name {i}" for i in range(COUNT)]})
+    assert split({"y": [f"name {i % 30}" for i in range(COUNT)]}).train.num_rows > 0

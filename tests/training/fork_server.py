@@ -185,7 +185,7 @@ def checkpoint_in_place() -> None:
             for start in range(0, len(content), 4096):
                 file.write(content[start : start + 4096])
                 file.flush()
-                time.sleep(0.002)
+                time.sleep(0.05)
 
     checkpoint.write_atomic = write
 

@@ -277,7 +277,15 @@ def test_what_is_lost_is_seen(trainings: Any, tmp_path: Path, fault: str):
 
 def test_a_checkpoint_written_in_place_is_seen(trainings: Any, tmp_path: Path):
     with pytest.raises(FathomError, match="not a readable checkpoint"):
-        live(trainings, tmp_path / "run", [killed_at("save", 3, 0.005)], faults=["checkpoint_in_place"])
+        live(trainings, tmp_path / "run", [killed_at("save", 3, 0.06)], faults=["checkpoint_in_place"])
+
+
+def test_two_runs_do_not_write_into_one_directory(tmp_path: Path):
+    with directory.locked(tmp_path / "run"):
+        with pytest.raises(ConfigError, match="another run is writing"), directory.locked(tmp_path / "run"):
+            pass
+    with directory.locked(tmp_path / "run"):
+        pass
 
 
 def test_an_orphan_is_seen(trainings: Any, tmp_path: Path):

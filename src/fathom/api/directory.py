@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import platform
 import shutil
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,7 @@ from fathom.config import Config
 from fathom.errors import ConfigError
 from fathom.runtime import write_atomic
 
-__all__ = ["CONFIG", "LINEAR", "MODEL", "check_directory", "open_directory", "record"]
+__all__ = ["CONFIG", "LINEAR", "MODEL", "check_directory", "locked", "open_directory", "record"]
 
 CONFIG, MODEL, LINEAR = "config.toml", "model", "linear"
 # What a run writes last stands first and is deleted first, so that a killed deletion leaves the run at an earlier time.
@@ -58,6 +60,25 @@ def open_directory(path: Path, *, resume: bool, overwrite: bool) -> Path:
     for name in OURS if overwrite else ():
         _remove(path / name)
     return path
+
+
+@contextmanager
+def locked(directory: Path) -> Iterator[None]:
+    """Make a directory, and keep other runs out of it; the lock ends with the process, however that ends.
+
+    Raises:
+        ConfigError: another process holds it.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise ConfigError(f"another run is writing into {directory}; wait for it, or name another --out") from error
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _remove(path: Path) -> None:

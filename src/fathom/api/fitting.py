@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from fathom.api.directory import LINEAR, MODEL, check_directory, open_directory, record
+from fathom.api.directory import LINEAR, MODEL, check_directory, locked, open_directory, record
 from fathom.api.rows import Rows, Say, prepare
 from fathom.api.run import Run
 from fathom.config import Config
@@ -85,21 +85,28 @@ def fit(
     tell(_described(model))
     if Budget.parse(asked.budget).open_ended:
         tell(_open_ended(rows))
-    # Opened only now: a mistake in what was asked for deletes no earlier run and leaves no empty directory.
-    directory = None if out is None else open_directory(Path(out), resume=resume, overwrite=overwrite)
-    if directory is not None:
-        record(directory, _explicit(asked, model), rows)
-    outcome = _train(model, rows, asked, directory, (Progress("training"),) if say else ())
+    if out is None:
+        run = _carried_out(model, rows, asked, None, show=say is not None)
+    else:
+        # Opened only now: a mistake in what was asked for deletes no earlier run and leaves no empty directory.
+        with locked(Path(out)):
+            directory = open_directory(Path(out), resume=resume, overwrite=overwrite)
+            record(directory, _explicit(asked, model), rows)
+            run = _carried_out(model, rows, asked, directory, show=say is not None)
+    run.seconds = time.perf_counter() - started
+    return run
+
+
+def _carried_out(model: Model, rows: Rows, asked: Config, directory: Path | None, *, show: bool) -> Run:
+    """Train the model and the linear one, score them, and keep them."""
+    outcome = _train(model, rows, asked, directory, (Progress("training"),) if show else ())
     linear = _linear(model, rows, asked, directory) if asked.baseline else None
     scored = rows.test if rows.test is not None or not asked.test else rows.valid
     if scored is not None:
         model.metrics = model.evaluate(scored, linear=linear, seed=asked.seed)
     if directory is not None and not (directory / MODEL).exists():
         model.save(directory / MODEL)
-    seconds = time.perf_counter() - started
-    return Run(
-        model, linear, directory, outcome=outcome, rows=0 if scored is None else scored.num_rows, seconds=seconds
-    )
+    return Run(model, linear, directory, outcome=outcome, rows=0 if scored is None else scored.num_rows)
 
 
 def _layout(schema: Schema, asked: Config) -> Layout:

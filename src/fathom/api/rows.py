@@ -68,6 +68,7 @@ def prepare(source: Source, test: Source | None, asked: Config, say: Say) -> Row
     whole = pa.concat_tables(source.parts.values())
     schema = Schema.infer(whole, targets, kinds=asked.kinds, roles=roles)
     say(_as_lines(schema))
+    _check_classes(schema, source.parts["train"])
     labelled, dropped = _labelled(source.parts["train"], targets)
     if dropped:
         say(f"note: {dropped:,} rows without any target are left out")
@@ -85,6 +86,23 @@ def _targets(asked: Config, source: Source) -> tuple[str, ...]:
         columns = ", ".join(source.parts["train"].column_names[:20])
         raise SchemaError(f"name the column to predict (target = one of: {columns}; or none for an autoencoder)")
     return targets
+
+
+def _check_classes(schema: Schema, table: pa.Table) -> None:
+    """Refuse a target whose classes mostly have one row each: none could be learned.
+
+    Raises:
+        SchemaError: there is such a target.
+    """
+    for column in schema.of_role(Role.TARGET):
+        if column.kind.name != "category" or table.num_rows < FEWEST_ROWS_TO_SPLIT:
+            continue
+        sizes = pc.value_counts(table[column.name].drop_null()).field("counts").to_numpy(zero_copy_only=False)
+        if 2 * (sizes == 1).sum() > table.num_rows:
+            raise SchemaError(
+                f"target {column.name!r} has {len(sizes):,} classes in {table.num_rows:,} rows, most of a single row; "
+                "name another target, or another kind of it (kinds: number for quantities)"
+            )
 
 
 def _labelled(table: pa.Table, targets: Sequence[str]) -> tuple[pa.Table, int]:

@@ -142,7 +142,7 @@ class Trainer:
         optimizer: Annotated[Choice, OPTIMIZERS] = Choice("adamw"),
         schedule: Annotated[Choice, SCHEDULES] = Choice("constant"),
         batch_size: Annotated[int, Range(0, 1_000_000)] = 0,
-        threads: Annotated[int, Range(0, 1024)] = 0,
+        threads: Annotated[int, Range(0, 256)] = 0,
         layout: Literal["auto", "contiguous", "channels_last"] = "auto",
         accumulate: Annotated[int, Range(1, 4096)] = 1,
         clip_norm: Annotated[float, Range(0, 1e6)] = 1.0,
