@@ -281,9 +281,9 @@ def test_a_checkpoint_written_in_place_is_seen(trainings: Any, tmp_path: Path):
 
 
 def test_two_runs_do_not_write_into_one_directory(tmp_path: Path):
-    with directory.locked(tmp_path / "run"):
-        with pytest.raises(ConfigError, match="another run is writing"), directory.locked(tmp_path / "run"):
-            pass
+    refused = pytest.raises(ConfigError, match="another run is writing")
+    with directory.locked(tmp_path / "run"), refused, directory.locked(tmp_path / "run"):
+        pass
     with directory.locked(tmp_path / "run"):
         pass
 
