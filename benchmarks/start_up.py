@@ -61,9 +61,11 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as place:
         csv, new = f"{place}/rows.csv", f"{place}/{{}}"
         _write_rows(csv)
+        script = [sys.executable, "-c", SKLEARN, csv, new]
         fits = {
             "`fathom fit rows.csv --target y`": ("fathom-nn", [FATHOM, "fit", csv, "--target", "y", "--out", new]),
-            "scikit-learn script": ("pandas", [sys.executable, "-c", SKLEARN, csv, new]),
+            "scikit-learn script": ("pandas", script),
+            "scikit-learn script, 1 thread": ("pandas", ["env", "OMP_NUM_THREADS=1", *script]),
         }
         told = [table(HEAD, _measured(short, rounds)), table(HEAD, _measured(fits, max(1, rounds // 2)))]
     text = f"""## Start-up
@@ -76,7 +78,8 @@ Until the help is printed, and for scale until others are imported:
 
 {ROWS:,} rows of 8 numbers and 2 categories, 3 classes, from CSV to a trained, scored and saved network. fathom trains
 until validation stops improving, beside a linear model, and gives every score an interval; the script has
-`MLPClassifier(early_stopping=True)` and `LogisticRegression` do as much of that as they do.
+`MLPClassifier(early_stopping=True)` and `LogisticRegression` do as much of that as they do,
+with the machine's own number of threads and with one.
 
 {told[1]}"""
     print(text)

@@ -33,7 +33,8 @@ __all__ = ["SKILL", "Metric", "Model", "Scores"]
 
 FORMAT = 1
 SKILL = "skill"  # what ``Model.skill`` tells, beside the names of metrics
-ROWS_AT_ONCE = 1024
+# Enough rows to fill the kernels; few enough that what they become stays in the caches.
+ROWS_AT_ONCE, NUMBERS_AT_ONCE = (64, 1024), 2**18
 NETWORK, SCHEMA, WEIGHTS, METRICS_FILE, MANIFEST = (
     "network.json",
     "schema.json",
@@ -270,7 +271,7 @@ class Model:
         network.eval()
         try:
             with torch.inference_mode():
-                for batch in store.in_order(ROWS_AT_ONCE):
+                for batch in store.in_order(_rows_at_once(store)):
                     yield to_device(_doubled(batch) if double else batch, device)
         finally:
             network.train(training)
@@ -334,6 +335,14 @@ def _plain_metric(name: str, rows: _Rows, answer: Mapping[str, np.ndarray]) -> f
 
 def _pick(array: np.ndarray | None, rows: np.ndarray) -> np.ndarray | None:
     return None if array is None else array[rows]
+
+
+def _rows_at_once(store: TensorStore) -> int:
+    """How many samples pass the network together, by how many numbers the first of them holds."""
+    fewest, most = ROWS_AT_ONCE
+    first = store.batch(torch.arange(min(1, len(store))))
+    numbers = sum(value.values.numel() if isinstance(value, Ragged) else value.numel() for value in first.values())
+    return max(fewest, min(most, NUMBERS_AT_ONCE // max(1, numbers)))
 
 
 def _known(truth: np.ndarray) -> np.ndarray:
