@@ -33,8 +33,7 @@ __all__ = ["SKILL", "Metric", "Model", "Scores"]
 
 FORMAT = 1
 SKILL = "skill"  # what ``Model.skill`` tells, beside the names of metrics
-# Enough rows to fill the kernels; few enough that what they become stays in the caches.
-ROWS_AT_ONCE, NUMBERS_AT_ONCE = (64, 1024), 2**18
+ROWS_AT_ONCE, NUMBERS_AT_ONCE = (64, 1024), 2**18  # what rows become should stay in the caches
 NETWORK, SCHEMA, WEIGHTS, METRICS_FILE, MANIFEST = (
     "network.json",
     "schema.json",
@@ -339,10 +338,9 @@ def _pick(array: np.ndarray | None, rows: np.ndarray) -> np.ndarray | None:
 
 def _rows_at_once(store: TensorStore) -> int:
     """How many samples pass the network together, by how many numbers the first of them holds."""
-    fewest, most = ROWS_AT_ONCE
-    first = store.batch(torch.arange(min(1, len(store))))
-    numbers = sum(value.values.numel() if isinstance(value, Ragged) else value.numel() for value in first.values())
-    return max(fewest, min(most, NUMBERS_AT_ONCE // max(1, numbers)))
+    first = store.batch(torch.arange(min(1, len(store)))).values()
+    numbers = sum(value.values.numel() if isinstance(value, Ragged) else value.numel() for value in first)
+    return max(ROWS_AT_ONCE[0], min(ROWS_AT_ONCE[1], NUMBERS_AT_ONCE // max(1, numbers)))
 
 
 def _known(truth: np.ndarray) -> np.ndarray:

@@ -31,7 +31,7 @@ MOST_EPOCHS = 1000
 # An open-ended run that nothing watches, or whose schedule needs an end, gets a usual length.
 USUAL_EPOCHS, USUAL_STEPS = 60, 500
 STEPS_BETWEEN_EVALUATIONS = (25, 2000)
-EVALUATION_SHARE = 0.1
+EVALUATION_SHARE = 0.04
 RAREST_EVALUATION_EPOCHS = 4
 SHARE_FOR_EVALUATION_AND_SAVING = 0.05
 
