@@ -15,7 +15,7 @@ from fathom.errors import Diverged, Interrupted
 from fathom.registry import Choice
 from fathom.training import SCHEDULES, engine, plan
 from fathom.training.hooks import Hook, Moment
-from tests.training.small import ROWS, Sleep, Small, Trained, poisoned, same, stopping, trained
+from tests.training.small import ROWS, Sleep, Small, Trained, by_the_clock, poisoned, same, stopping, trained
 
 # Budgets
 
@@ -30,6 +30,7 @@ def test_a_budget_of_epochs_is_kept():
 
 
 @pytest.mark.parametrize("measured", [True, False])
+@by_the_clock
 def test_a_budget_of_three_seconds_ends_within_a_quarter(measured: bool):
     run = trained("3s", module=Small(before=Sleep(0.004)), measured=measured)
     assert run.outcome.elapsed_s == pytest.approx(3, rel=0.25)
@@ -42,6 +43,7 @@ def test_batches_of_one_sample_and_of_all():
     assert trained("10steps", batch_size=10_000).outcome.epochs == 10
 
 
+@by_the_clock
 def test_seconds_are_told_where_nothing_is_kept_on_disk():
     outcome = trained("20steps", module=Small(before=Sleep(0.002))).outcome
     assert outcome.elapsed_s > 0.04
