@@ -34,13 +34,11 @@ __all__ = ["SKILL", "Metric", "Model", "Scores"]
 FORMAT = 1
 SKILL = "skill"  # what ``Model.skill`` tells, beside the names of metrics
 ROWS_AT_ONCE, NUMBERS_AT_ONCE = (64, 1024), 2**18  # what rows become should stay in the caches
-NETWORK, SCHEMA, WEIGHTS, METRICS_FILE, MANIFEST = (
-    "network.json",
-    "schema.json",
-    "weights.safetensors",
-    "metrics.json",
-    "MANIFEST.json",
-)
+NETWORK, SCHEMA, METRICS_FILE, MANIFEST = "network.json", "schema.json", "metrics.json", "MANIFEST.json"
+WEIGHTS = "weights.safetensors"
+
+# What reading values of a wrong type, size or name can raise, in files that fathom did not write.
+MISFITS = (ArithmeticError, AssertionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
 
 Answers = dict[str, dict[str, np.ndarray]]
 
@@ -248,7 +246,7 @@ class Model:
             return cls._rebuilt(files)
         except InputError:
             raise
-        except Exception as error:  # whatever the code makes of files that fathom did not write
+        except MISFITS as error:
             raise ModelError(f"the model's files are not as fathom writes them ({error!r:.200})") from error
 
     @classmethod
