@@ -148,3 +148,11 @@ def test_lists_are_no_category():
 def test_a_column_without_any_value_decodes_to_missing():
     found = category(column([None, None], pa.string()))
     assert found.decode({"probability": np.empty((2, 0))})[""].to_pylist() == [None, None]
+
+
+def test_zero_and_minus_zero_are_one_value():
+    column = pa.chunked_array([pa.array([0.0, -0.0, -1.0])])
+    statistics = Category.count(column)
+    assert (statistics["values"], statistics["counts"]) == ([-1.0, 0.0], [1.0, 2.0])
+    codes = Category(Category.fit(statistics)).encode(column)[""]
+    assert codes.tolist() == [[2], [2], [1]]

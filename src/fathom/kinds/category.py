@@ -118,7 +118,7 @@ def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
     if pa.types.is_integer(kind):
         return pc.cast(column, pa.int64())
     if pa.types.is_floating(kind):
-        doubles = pc.cast(column, pa.float64())
+        doubles = pc.add(pc.cast(column, pa.float64()), 0.0)  # -0.0 is the value 0.0, though Arrow tells them apart
         return pc.if_else(pc.is_nan(doubles), pa.scalar(None, pa.float64()), doubles)
     if kind in TYPES.values():
         return column
