@@ -6,6 +6,7 @@ Starting Python and torch takes seconds, a fork milliseconds: this process impor
     directory, resume, data, options   what is trained, as ``fathom.fit`` takes it
     signals     [[phase, entry, delay_s, number], ...]: each is sent ``delay_s`` after that entry into that phase,
                 counted from the signal before; entry 0 is the moment of that signal itself
+    dies        [phase, entry]: there the child kills itself, whatever the machine's speed
     faults      names of FAULTS, planted into the child
 
 The answer, a line on stdout: status (as ``subprocess`` has it), phases (where the child was at its end, outermost
@@ -121,7 +122,7 @@ def train(request: dict[str, Any], marks: int) -> None:
 
     for name in request.get("faults", []):
         FAULTS[name]()
-    mark_phases(marks)
+    mark_phases(marks, request.get("dies"))
     fathom.fit(
         request["data"], "y", out=request["directory"], resume=request.get("resume", False), **request["options"]
     )
@@ -130,8 +131,8 @@ def train(request: dict[str, Any], marks: int) -> None:
         Path(request["loaded"]).write_text(json.dumps(ours))
 
 
-def mark_phases(marks: int) -> None:
-    """Have the child say when it enters and leaves each phase."""
+def mark_phases(marks: int, dies: list[Any] | None) -> None:
+    """Have the child say when it enters and leaves each phase, and kill itself where it is to die."""
     fit, engine, update, model = modules(
         "fathom.api.fitting", "fathom.training.engine", "fathom.training.update", "model"
     )
@@ -145,15 +146,21 @@ def mark_phases(marks: int) -> None:
         (model.Model, "save", "model"),
     ]
     for owner, name, phase in places:
-        setattr(owner, name, marked(getattr(owner, name), PHASES.index(phase), marks))
+        fatal = dies[1] if dies and dies[0] == phase else 0
+        setattr(owner, name, marked(getattr(owner, name), PHASES.index(phase), marks, fatal))
     tell = engine.Trainer._tell
     finish = marked(tell, PHASES.index("finish"), marks)
     engine.Trainer._tell = lambda self, what, *rest: (finish if what == "finished" else tell)(self, what, *rest)
 
 
-def marked(function: Callable[..., Any], code: int, marks: int) -> Callable[..., Any]:
+def marked(function: Callable[..., Any], code: int, marks: int, fatal: int = 0) -> Callable[..., Any]:
+    """Have calls of a function marked; its call of number ``fatal`` is the death of the process."""
+    calls = itertools.count(1)
+
     def call(*arguments: Any, **named: Any) -> Any:
         os.write(marks, bytes([code]))
+        if next(calls) == fatal:
+            os.kill(os.getpid(), signal.SIGKILL)
         try:
             return function(*arguments, **named)
         finally:

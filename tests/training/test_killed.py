@@ -252,15 +252,14 @@ def test_overwriting_deletes_all_of_a_run_and_nothing_else(whole: Path, tmp_path
 
 # What is lost is seen: each fault is planted into the run that is killed and, but for the kill, into its reference.
 
-LAST_EVALUATION = -1
-LIVES_TO_LOSE = 12
+# Each dies in the save after one of the evaluations: the first, the third, the last.
 LOSSES = {
-    "dropout_by_process": killed_at("save", 5, 0.003),
-    "optimizer_forgotten": killed_at("save", 5, 0.003),
-    "order_forgotten": killed_at("save", 5, 0.003),
-    "log_kept": killed_at("evaluate", 3, 0.003),
-    "cooldown_forgotten": killed_at("evaluate", LAST_EVALUATION),
-    "best_weights_forgotten": killed_at("evaluate", LAST_EVALUATION),
+    "dropout_by_process": 0,
+    "optimizer_forgotten": 0,
+    "order_forgotten": 0,
+    "log_kept": 2,
+    "cooldown_forgotten": -1,
+    "best_weights_forgotten": -1,
 }
 
 
@@ -268,24 +267,16 @@ LOSSES = {
     "fault", [pytest.param(name, marks=[pytest.mark.slow] if name != "dropout_by_process" else []) for name in LOSSES]
 )
 def test_what_is_lost_is_seen(trainings: Any, tmp_path: Path, fault: str):
-    assert trainings.train(tmp_path / "reference", faults=[fault]).status == 0
-    phase, entry, delay_s, number = LOSSES[fault]
-    entry = len(steps_logged(tmp_path / "reference" / TIMES)) if entry == LAST_EVALUATION else entry
-    # Where the last checkpoint stood before what is lost, a resumed run finds it again: then it is killed once more.
-    for life in range(LIVES_TO_LOSE):
-        run = tmp_path / f"run {life}"
-        assert live(trainings, run, [(phase, entry, delay_s, number)], faults=[fault]).total() == 1
-        if differs(run, tmp_path / "reference"):
-            return
-    pytest.fail(f"{LIVES_TO_LOSE} runs lost something, and the check saw it in none")
-
-
-def differs(run: Path, reference: Path) -> bool:
-    try:
-        assert_same(run, reference)
-    except AssertionError as error:
-        return "other bytes" in str(error)
-    return False
+    # A checkpoint after every step: one that stood before what is lost would find it again.
+    always = {**trainings.options, "training": {**trainings.options["training"], "checkpoint_s": 0.0}}
+    options = {"options": always, "faults": [fault]}
+    assert trainings.train(tmp_path / "reference", **options).status == 0
+    evaluated = sorted(set(steps_logged(tmp_path / "reference" / TIMES)))
+    dies = ("save", evaluated[LOSSES[fault]])
+    assert trainings.train(tmp_path / "run", **options, dies=dies).status == -signal.SIGKILL
+    assert trainings.train(tmp_path / "run", **options, resume=True).status == 0
+    with pytest.raises(AssertionError, match="other bytes"):
+        assert_same(tmp_path / "run", tmp_path / "reference")
 
 
 def test_a_checkpoint_written_in_place_is_seen(trainings: Any, tmp_path: Path):
