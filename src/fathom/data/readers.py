@@ -7,6 +7,8 @@ A reader is a function of one argument that returns a Source. The facts of its r
   Where several match, the longest pattern wins.
 * ``sets``: names of data sets that need no path; the function takes the name.
 * ``takes``: a type; the function takes the object.
+
+Its keyword-only parameters are the options that ``read`` passes on, as everywhere in a Registry.
 """
 
 from __future__ import annotations
@@ -14,7 +16,8 @@ from __future__ import annotations
 import difflib
 import os
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,14 +26,14 @@ import pyarrow as pa
 
 from fathom.data.source import Source
 from fathom.errors import SourceError, unknown_name
-from fathom.registry import Registry
+from fathom.registry import Entry, Registry, check_options
 
-__all__ = ["READERS", "read"]
+__all__ = ["READERS", "call_reader", "read", "reader_of_file", "reader_of_folder"]
 
 READERS = Registry("reader", "fathom.data")
 
 
-def read(source: Any, *, target: str | Sequence[str] | None = None) -> Source:
+def read(source: Any, *, target: str | Sequence[str] | None = None, **options: Any) -> Source:
     """Read a source into Arrow tables.
 
     Args:
@@ -38,14 +41,16 @@ def read(source: Any, *, target: str | Sequence[str] | None = None) -> Source:
             with ``__arrow_c_stream__`` (pandas, polars, pyarrow, ...), a dict of arrays, or the name of a
             bundled set.
         target: the columns to name as target instead of those the source itself names; ``()`` for none.
+        options: those of the source's reader, as in ``columns=("label", "text")`` for a CSV without a header.
 
     Returns:
         What was read. A Source is returned as it is.
 
     Raises:
         SourceError: nothing stands there, nothing reads it, or it is damaged; it says what and where.
+        ConfigError: its reader has no such option, or not that value.
     """
-    found = source if isinstance(source, Source) else _read_any(source)
+    found = source if isinstance(source, Source) else _read_any(source, options)
     if target is None:
         return found
     names = (target,) if isinstance(target, str) else tuple(target)
@@ -56,59 +61,74 @@ def read(source: Any, *, target: str | Sequence[str] | None = None) -> Source:
     return replace(found, target=names)
 
 
-def _read_any(source: Any) -> Source:
+def _read_any(source: Any, options: Mapping[str, Any]) -> Source:
     if isinstance(source, str | Path):
-        return _call(_read_named, source, str(source)[:200])
+        with _damage_told(str(source)[:200]):
+            return _read_named(source, options)
     for entry in READERS:
         if "takes" in entry.facts and isinstance(source, entry.facts["takes"]):
-            return _call(entry.factory, source, f"the {type(source).__name__} given")
+            return call_reader(entry, source, f"the {type(source).__name__} given", options)
     raise SourceError(
         f"cannot read a {type(source).__name__} (allowed: a path, the name of a bundled set, a dict of "
         "arrays, or an object with __arrow_c_stream__, as the frames of pandas, polars and pyarrow have it)"
     )
 
 
-def _read_named(source: str | Path) -> Source:
+def _read_named(source: str | Path, options: Mapping[str, Any]) -> Source:
     """Read what stands at a path, or else the bundled set of that name."""
     place = Path(os.path.abspath(Path(source).expanduser()))
-    sets = _bundled_sets()
     if place.is_dir():
-        return _reader_of_folder(place)(place)
+        return call_reader(reader_of_folder(place), place, str(place), options)
     if place.is_file():
-        return _reader_of_file(place)(place)
-    name = str(source).strip().lower().replace("_", "-")
+        return call_reader(reader_of_file(place), place, str(place), options)
+    sets, name = _bundled_sets(), str(source).strip().lower().replace("_", "-")
     if name in sets:
-        return sets[name](name)
+        return call_reader(sets[name], name, name, options)
     raise SourceError(_nothing_there(source, place, list(sets)))
 
 
-def _call(reader: Callable[[Any], Source], argument: Any, where: str) -> Source:
-    """Run a reader; whatever the libraries say of a damaged source becomes a SourceError."""
+def call_reader(entry: Entry, argument: Any, where: str, options: Mapping[str, Any]) -> Source:
+    """Run a reader; whatever the libraries say of a damaged source becomes a SourceError.
+
+    Raises:
+        SourceError: the source is damaged.
+        ConfigError: the reader has no such option, or not that value.
+    """
+    checked = check_options(f"the reader {entry.name}", entry.options, options)
+    with _damage_told(where):
+        found: Source = entry.factory(argument, **checked)
+        return found
+
+
+@contextmanager
+def _damage_told(where: str) -> Iterator[None]:
     try:
-        return reader(argument)
+        yield
     except (pa.ArrowException, OSError, EOFError, zlib.error) as error:
         reason = str(error).strip().split("\n", 1)[0]
         raise SourceError(f"{where}: cannot be read: {reason or type(error).__name__}") from error
 
 
-def _reader_of_file(place: Path) -> Callable[[Any], Source]:
-    known = {suffix: entry.factory for entry in READERS for suffix in entry.facts.get("suffixes", ())}
+def reader_of_file(place: Path) -> Entry:
+    """The reader for a file, by its name's end."""
+    known = {suffix: entry for entry in READERS for suffix in entry.facts.get("suffixes", ())}
     for suffix, reader in known.items():
         if place.name.lower().endswith(suffix):
             return reader
     raise SourceError(f"{place}: no reader for such a file (allowed endings: {', '.join(sorted(known))})")
 
 
-def _reader_of_folder(place: Path) -> Callable[[Any], Source]:
-    patterns = {entry.facts["holds"]: entry.factory for entry in READERS if "holds" in entry.facts}
+def reader_of_folder(place: Path) -> Entry:
+    """The reader for a folder, by the longest pattern that something in it matches."""
+    patterns = {entry.facts["holds"]: entry for entry in READERS if "holds" in entry.facts}
     for pattern in sorted(patterns, key=len, reverse=True):
         if next(place.glob(pattern), None) is not None:
             return patterns[pattern]
     raise SourceError(f"{place}: the folder is empty")
 
 
-def _bundled_sets() -> dict[str, Callable[[Any], Source]]:
-    return {name: entry.factory for entry in READERS for name in entry.facts.get("sets", ())}
+def _bundled_sets() -> dict[str, Entry]:
+    return {name: entry for entry in READERS for name in entry.facts.get("sets", ())}
 
 
 def _nothing_there(source: str | Path, place: Path, sets: list[str]) -> str:
