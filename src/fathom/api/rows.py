@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import reduce
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from fathom.api.labels import matched
+from fathom.api.splitting import split_rows, with_group
 from fathom.config import Config
 from fathom.data import Source
-from fathom.data.splits import group_codes, random_split
 from fathom.errors import SchemaError
 from fathom.kinds import KINDS
 from fathom.runtime import seed_from
@@ -22,7 +22,6 @@ from fathom.signals import Role
 __all__ = ["Rows", "Say", "prepare"]
 
 FEWEST_ROWS_TO_SPLIT = 10
-ISO_DATE = r"^\d{4}-\d{2}(-\d{2}|$)"
 NO_TARGET = ("none",)
 
 Say = Callable[[str], None]
@@ -65,17 +64,24 @@ def prepare(source: Source, test: Source | None, asked: Config, say: Say) -> Row
     targets, roles = _targets(asked, source), dict(asked.roles)
     if not targets:
         roles |= dict.fromkeys(source.target, "ignore")
-    whole = pa.concat_tables(source.parts.values())
-    schema = Schema.infer(whole, targets, kinds=asked.kinds, roles=roles)
+    given = {part: _with_groups(table, roles) for part, table in source.parts.items()}
+    schema = Schema.infer(pa.concat_tables(given.values()), targets, kinds=asked.kinds, roles=roles)
+    if test is not None:
+        given["test"] = _with_groups(_only(test), roles)
     say(_as_lines(schema))
-    _check_classes(schema, source.parts["train"])
-    labelled, dropped = _labelled(source.parts["train"], targets)
-    if dropped:
-        say(f"note: {dropped:,} rows without any target are left out")
-    held_out = source.parts.get("test") if test is None else _only(test)
-    train, valid, held_out = _split(labelled, source.parts.get("valid"), held_out, schema, asked)
-    say(f"rows: {_split_words(train, valid, held_out, given='test' in source.parts or test is not None)}")
-    return Rows(source, schema.fit(train), train, valid, held_out)
+    _check_classes(schema, given["train"])
+    train, notes = _to_learn_from(given, schema)
+    held_out, more = _to_score(given, schema)
+    train, valid, test_rows, split_notes = _split(train, held_out.get("valid"), held_out.get("test"), schema, asked)
+    for note in (*notes, *more, *split_notes):
+        say(f"note: {note}")
+    say(f"rows: {_split_words(train, valid, test_rows, given='test' in given)}")
+    return Rows(source, schema.fit(train), train, valid, test_rows)
+
+
+def _with_groups(table: pa.Table, roles: Mapping[str, str]) -> pa.Table:
+    names = [name for name, role in roles.items() if role == Role.GROUP]
+    return reduce(with_group, names, table)
 
 
 def _targets(asked: Config, source: Source) -> tuple[str, ...]:
@@ -105,30 +111,59 @@ def _check_classes(schema: Schema, table: pa.Table) -> None:
             )
 
 
-def _labelled(table: pa.Table, targets: Sequence[str]) -> tuple[pa.Table, int]:
-    """The rows with at least one target, and how many were left out."""
-    if not targets or any(name not in table.column_names for name in targets):
-        return table, 0
-    known = reduce(pc.or_, [pc.is_valid(table[name]) for name in targets])
-    kept = table.filter(known)
-    return kept, table.num_rows - kept.num_rows
+def _to_learn_from(given: Mapping[str, pa.Table], schema: Schema) -> tuple[pa.Table, tuple[str, ...]]:
+    """The training rows that have a target and no group that is scored, and what was left out."""
+    table, notes = given["train"], []
+    targets = [column.name for column in schema.of_role(Role.TARGET)]
+    kept = table.filter(reduce(pc.or_, [pc.is_valid(table[name]) for name in targets])) if targets else table
+    if kept.num_rows < table.num_rows:
+        notes.append(f"{table.num_rows - kept.num_rows:,} rows without any target are left out")
+    group = next(iter(schema.of_role(Role.GROUP)), None)
+    others = [given[part] for part in given if part != "train" and group and group.name in given[part].column_names]
+    if group is None or not others:
+        return kept, tuple(notes)
+    scored = pa.concat_arrays([chunk for other in others for chunk in other[group.name].chunks])
+    apart = kept.filter(pc.invert(pc.is_in(kept[group.name], pc.unique(scored))))
+    if apart.num_rows == 0:
+        raise SchemaError(f"every group of {group.name!r} in the training rows also stands in those to be scored")
+    if apart.num_rows < kept.num_rows:
+        told = f"their group of {group.name!r} also stands in the rows to be scored"
+        notes.append(f"{kept.num_rows - apart.num_rows:,} training rows are left out: {told}")
+    return apart, tuple(notes)
+
+
+def _to_score(given: Mapping[str, pa.Table], schema: Schema) -> tuple[dict[str, pa.Table], tuple[str, ...]]:
+    """The rows that are given for choosing and for the final score, with the labels that training has."""
+    classes = [column.name for column in schema.of_role(Role.TARGET) if column.kind.name == "category"]
+    known = {name: pc.unique(given["train"][name]).drop_null().to_pylist() for name in classes}
+    tables, notes = {}, []
+    for part in [part for part in given if part != "train"]:
+        tables[part], told = matched(given[part], known)
+        notes += [f"{part}: {note}" for note in told]
+    return tables, tuple(notes)
 
 
 def _split(
     table: pa.Table, valid: pa.Table | None, test: pa.Table | None, schema: Schema, asked: Config
-) -> tuple[pa.Table, pa.Table | None, pa.Table | None]:
-    """Training, validation and test rows; parts that are given are used as they are."""
+) -> tuple[pa.Table, pa.Table | None, pa.Table | None, tuple[str, ...]]:
+    """Training, validation and test rows, and notes; parts that are given are used as they are."""
     shares = {"valid": asked.valid if valid is None else 0.0, "test": asked.test if test is None else 0.0}
     wanted = {name: share for name, share in shares.items() if share > 0}
     if not wanted or 1 < table.num_rows < FEWEST_ROWS_TO_SPLIT:
-        return table, valid, test
+        return table, valid, test, ()
     fractions = (1 - sum(wanted.values()), *wanted.values())
-    if table.num_rows == 1:
-        parts = _cut(table, fractions, schema)
-    else:
-        parts = [table.take(pa.array(rows)) for rows in _split_rows(table, fractions, schema, asked.seed)]
+    parts, notes = _shared_out(table, fractions, schema, seed_from("split", asked.seed))
     cut = dict(zip(wanted, parts[1:], strict=True))
-    return parts[0], cut.get("valid", valid), cut.get("test", test)
+    return parts[0], cut.get("valid", valid), cut.get("test", test), notes
+
+
+def _shared_out(
+    table: pa.Table, fractions: tuple[float, ...], schema: Schema, seed: int
+) -> tuple[list[pa.Table], tuple[str, ...]]:
+    if table.num_rows == 1:
+        return _cut(table, fractions, schema), ()
+    rows, notes = split_rows(table, fractions, schema, seed)
+    return [table.take(pa.array(numbers)) for numbers in rows], notes
 
 
 def _cut(table: pa.Table, fractions: tuple[float, ...], schema: Schema) -> list[pa.Table]:
@@ -136,43 +171,6 @@ def _cut(table: pa.Table, fractions: tuple[float, ...], schema: Schema) -> list[
     used = [column for column in schema.columns if column.role in (Role.INPUT, Role.TARGET)]
     pieces = {column.name: KINDS.get(column.kind.name).factory.cut(table[column.name], fractions) for column in used}
     return [pa.table({name: cut[k] for name, cut in pieces.items()}) for k in range(len(fractions))]
-
-
-def _split_rows(table: pa.Table, fractions: tuple[float, ...], schema: Schema, seed: int) -> list[np.ndarray]:
-    """Row numbers of each part: by time, by whole groups, or at random within the classes of the first target."""
-    seed = seed_from("split", seed)
-    time = next(iter(schema.of_role(Role.TIME)), None)
-    if time is not None:
-        order = _in_time(table[time.name], time.name)
-        held_out = [max(1, round(fraction * len(order))) for fraction in fractions[1:]]
-        bounds = np.cumsum([len(order) - sum(held_out), *held_out[:-1]])
-        return [np.sort(part) for part in np.split(order, bounds)]
-    group = next(iter(schema.of_role(Role.GROUP)), None)
-    if group is not None:
-        codes = group_codes(table[group.name])
-        count = int(codes.max()) + 1
-        if count < len(fractions):
-            raise SchemaError(
-                f"column {group.name!r} holds {count} group{'s' if count > 1 else ''}, which cannot be shared out to "
-                f"{len(fractions)} parts; set valid or test to 0, or hand test rows in"
-            )
-        parts = random_split(count, fractions, None, seed)
-        return [np.flatnonzero(np.isin(codes, part)) for part in parts]
-    classes = next((column for column in schema.of_role(Role.TARGET) if column.kind.name == "category"), None)
-    strata = None if classes is None else group_codes(table[classes.name])
-    return random_split(table.num_rows, fractions, strata, seed)
-
-
-def _in_time(times: pa.ChunkedArray, name: str) -> np.ndarray:
-    """(N,) int64 row numbers from the earliest on; rows without a time first, so that none of them is scored.
-
-    Raises:
-        SchemaError: the times are strings whose order is not that of time.
-    """
-    is_text = pa.types.is_string(times.type) or pa.types.is_large_string(times.type)
-    if is_text and not pc.all(pc.match_substring_regex(times, ISO_DATE)).as_py():
-        raise SchemaError(f"column {name!r}: times are to be numbers, or dates such as 2026-01-31 or 2026-01-31 18:00")
-    return np.roll(pc.sort_indices(times).to_numpy(), times.null_count)
 
 
 def _only(source: Source) -> pa.Table:

@@ -1,0 +1,62 @@
+"""Labels of other rows, matched to those of the training rows where only case, blanks or a full stop differ."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+__all__ = ["matched"]
+
+SHOWN = 3
+
+
+def matched(table: pa.Table, known: Mapping[str, Iterable[str]]) -> tuple[pa.Table, tuple[str, ...]]:
+    """Bring labels into the form in which the training rows have them.
+
+    Args:
+        table: other rows: for validation, for the final score, or read later.
+        known: each target column of words to the labels of the training rows.
+
+    Returns:
+        The table, and a sentence for each column in which labels were matched.
+    """
+    notes = []
+    for name, labels in known.items():
+        place = table.schema.get_field_index(name)
+        if place < 0 or not _is_text(table.schema.field(place).type):
+            continue
+        renamed = _renamed(pc.unique(table[name]).drop_null().to_pylist(), set(labels))
+        if renamed:
+            table = table.set_column(place, name, _replaced(table[name], renamed))
+            notes.append(_told(name, renamed))
+    return table, tuple(notes)
+
+
+def _renamed(found: list[str], known: set[str]) -> dict[str, str]:
+    """The labels that differ from exactly one of the known ones by case, blanks or a final full stop alone."""
+    by_form: dict[str, list[str]] = {}
+    for label in known:
+        by_form.setdefault(_form(label), []).append(label)
+    near = {label: by_form.get(_form(label), []) for label in found if label not in known}
+    return {label: labels[0] for label, labels in near.items() if len(labels) == 1}
+
+
+def _form(label: str) -> str:
+    return " ".join(label.strip().rstrip(".").split()).casefold()
+
+
+def _replaced(column: pa.ChunkedArray, renamed: Mapping[str, str]) -> pa.ChunkedArray:
+    place = pc.index_in(column, pa.array(renamed, column.type))
+    return pc.coalesce(pc.take(pa.array(renamed.values(), column.type), place), column)
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    return pa.types.is_string(kind) or pa.types.is_large_string(kind)
+
+
+def _told(name: str, renamed: Mapping[str, str]) -> str:
+    pairs = [f"{label!r} as {meant!r}" for label, meant in renamed.items()]
+    more = f" and {len(pairs) - SHOWN} more" if len(pairs) > SHOWN else ""
+    return f"labels of {name!r} are read as training has them: {', '.join(pairs[:SHOWN])}{more}"

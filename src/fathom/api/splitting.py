@@ -1,0 +1,154 @@
+"""Which rows a run learns from, chooses by and is scored on: by time, by groups, or at random."""
+
+from __future__ import annotations
+
+import os
+import re
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from fathom.data.duplicates import row_codes
+from fathom.data.source import BASE_KEY
+from fathom.data.splits import group_codes, quantile_codes, random_split, time_split, unit_split
+from fathom.errors import SchemaError
+from fathom.schema import Schema
+from fathom.signals import Role
+
+__all__ = ["GROUP_BY_PATTERN", "split_rows", "with_group"]
+
+GROUP_BY_PATTERN = "~"
+"""``file~(.+)_\\d+`` groups rows by what the pattern finds in the name of each picture's file."""
+
+FILE = "file"
+ISO_DATE = r"^\d{4}-\d{2}(-\d{2}|$)"
+MOST_REPEATED = 0.25
+"""Rows that repeat beyond this share do so by nature, as answers to three questions of yes or no."""
+
+
+def split_rows(
+    table: pa.Table, fractions: tuple[float, ...], schema: Schema, seed: int
+) -> tuple[list[np.ndarray], tuple[str, ...]]:
+    """Share rows out, so that what belongs together stays together.
+
+    Rows are split by time where a column has that role, whole groups where one has that, and both where both are
+    named. Else they are drawn at random, stratified over every target, rows with equal inputs being one.
+
+    Returns:
+        The row numbers of each part, sorted, and what a person should know of the split, one sentence each.
+
+    Raises:
+        SchemaError: there are fewer groups or times than parts.
+    """
+    group = next(iter(schema.of_role(Role.GROUP)), None)
+    time = next(iter(schema.of_role(Role.TIME)), None)
+    units = None if group is None else group_codes(table[group.name])
+    if time is not None:
+        return _by_time(table, time.name, fractions, units), ()
+    if group is not None and units is not None:
+        _check_count(int(units.max()) + 1, "group", group.name, fractions)
+        return unit_split(units, fractions, _strata(table, schema), seed, fewest=len(fractions)), ()
+    return _at_random(table, fractions, schema, seed)
+
+
+def with_group(table: pa.Table, name: str) -> pa.Table:
+    """The table with the group column ``name``, where that is a pattern and not yet a column.
+
+    ``file~PATTERN`` looks into the file names of pictures, below the source's folder; ``COLUMN~PATTERN`` into a
+    column of text. The group is what the pattern's brackets find, or all that it finds where it has none.
+
+    Raises:
+        SchemaError: it is no regular expression, there is no such column, or a row does not match.
+    """
+    if name in table.column_names or GROUP_BY_PATTERN not in name:
+        return table
+    column, _, pattern = name.partition(GROUP_BY_PATTERN)
+    try:
+        expression = re.compile(pattern)
+    except re.error as error:
+        raise SchemaError(f"group {name!r}: {pattern!r} is no regular expression: {error}") from error
+    texts = _texts(table, column, name)
+    found = [None if text is None else expression.search(text) for text in texts]
+    unmatched = [text for text, match in zip(texts, found, strict=True) if match is None]
+    if unmatched:
+        raise SchemaError(
+            f"group {name!r}: the pattern finds nothing in {len(unmatched):,} of {len(texts):,} rows, "
+            f"the first of which is {unmatched[0]!r}"
+        )
+    groups = ["\x1f".join(piece or "" for piece in match.groups()) or match[0] for match in found if match]
+    return table.append_column(name, pa.array(groups, pa.string()))
+
+
+def _texts(table: pa.Table, column: str, name: str) -> list[str | None]:
+    if column in table.column_names and not pa.types.is_struct(table[column].type):
+        texts: list[str | None] = pc.cast(table[column], pa.string()).to_pylist()
+        return texts
+    pictures = [field.name for field in table.schema if pa.types.is_struct(field.type)]
+    if column != FILE or not pictures:
+        known = [field.name for field in table.schema if pa.types.is_string(field.type)] + [FILE] * bool(pictures)
+        raise SchemaError(
+            f"group {name!r}: {column!r} is neither a column nor the pictures' files "
+            f"(before ~ may stand: {', '.join(known) or 'nothing here'})"
+        )
+    base = os.fsdecode((table.schema.metadata or {}).get(BASE_KEY, b""))
+    paths = pc.struct_field(table[pictures[0]], "path").to_pylist()
+    return [path and os.path.relpath(path, base) if base and os.path.isabs(path or "") else path for path in paths]
+
+
+def _by_time(table: pa.Table, name: str, fractions: tuple[float, ...], units: np.ndarray | None) -> list[np.ndarray]:
+    places = _places_in_time(table[name], name)
+    parts = time_split(places, fractions, units)
+    if not all(map(len, parts)):
+        _check_count(len(np.unique(places)), "time", name, fractions, always=True)
+    return parts
+
+
+def _places_in_time(times: pa.ChunkedArray, name: str) -> np.ndarray:
+    """(N,) int64, the place of each row's time among all times; rows without a time come first, so that none is scored.
+
+    Raises:
+        SchemaError: the times are strings whose order is not that of time.
+    """
+    is_text = pa.types.is_string(times.type) or pa.types.is_large_string(times.type)
+    if is_text and not pc.all(pc.match_substring_regex(times, ISO_DATE)).as_py():
+        raise SchemaError(f"column {name!r}: times are to be numbers, or dates such as 2026-01-31 or 2026-01-31 18:00")
+    ranks = pc.rank(times, tiebreaker="dense").to_numpy(zero_copy_only=False).astype(np.int64)
+    return np.where(times.is_valid().to_numpy(), ranks, 0)
+
+
+def _check_count(count: int, what: str, name: str, fractions: tuple[float, ...], *, always: bool = False) -> None:
+    if count < len(fractions) or always:
+        raise SchemaError(
+            f"column {name!r} holds {count} {what}{'s' if count > 1 else ''}, which cannot be shared out to "
+            f"{len(fractions)} parts; set valid or test to 0, or hand test rows in"
+        )
+
+
+def _at_random(
+    table: pa.Table, fractions: tuple[float, ...], schema: Schema, seed: int
+) -> tuple[list[np.ndarray], tuple[str, ...]]:
+    inputs = [column.name for column in schema.of_role(Role.INPUT)]
+    strata = _strata(table, schema)
+    units = row_codes(table, inputs) if inputs else np.arange(table.num_rows)
+    count = int(units.max()) + 1
+    repeated = table.num_rows - count
+    if not repeated or repeated > MOST_REPEATED * table.num_rows or count < len(fractions):
+        return random_split(table.num_rows, fractions, strata, seed), ()
+    told = f"{repeated:,} rows have the inputs of another row; such rows are kept in one part"
+    return unit_split(units, fractions, strata, seed), (told,)
+
+
+def _strata(table: pa.Table, schema: Schema) -> np.ndarray | None:
+    """(N, L) a code for each target that has classes or numbers, or None."""
+    labels = [_codes(table[column.name], column.kind.name) for column in schema.of_role(Role.TARGET)]
+    found = [label for label in labels if label is not None]
+    return np.stack(found, axis=1) if found else None
+
+
+def _codes(column: pa.ChunkedArray, kind: str) -> np.ndarray | None:
+    if kind == "category":
+        return group_codes(column)
+    if kind == "number" and (pa.types.is_integer(column.type) or pa.types.is_floating(column.type)):
+        return quantile_codes(pc.cast(column, pa.float64(), safe=False).to_numpy(zero_copy_only=False))
+    return None
