@@ -6,11 +6,12 @@ import hashlib
 import os
 import signal
 import threading
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
     import torch
@@ -18,8 +19,11 @@ if TYPE_CHECKING:
 __all__ = [
     "StopSignal",
     "available_threads",
+    "cache_directory",
     "default_device",
     "fsync_directory",
+    "in_parallel",
+    "memory_limit_bytes",
     "seed_from",
     "seeded",
     "threads",
@@ -27,9 +31,54 @@ __all__ = [
 ]
 
 
+Item = TypeVar("Item")
+Made = TypeVar("Made")
+
+
 def available_threads() -> int:
     """The number of processors that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def cache_directory() -> Path:
+    """Where files go that can be made or fetched again: FATHOM_CACHE, else below XDG_CACHE_HOME, else ~/.cache."""
+    own, shared = os.environ.get("FATHOM_CACHE"), os.environ.get("XDG_CACHE_HOME")
+    if own:
+        return Path(os.path.abspath(Path(own).expanduser()))
+    return (Path(shared).expanduser() if shared else Path.home() / ".cache") / "fathom"
+
+
+def memory_limit_bytes() -> int:
+    """The memory that this process may use: the smallest of the machine's, its control group's and its own limit."""
+    import resource
+
+    own = [resource.getrlimit(kind)[0] for kind in (resource.RLIMIT_DATA, resource.RLIMIT_AS)]
+    physical = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return min([physical, *(limit for limit in own if limit != resource.RLIM_INFINITY), *_group_limits(Path("/"))])
+
+
+def _group_limits(root: Path) -> list[int]:
+    """The limits of this process's control groups and of those above them, in bytes.
+
+    Args:
+        root: the file system's.
+    """
+    try:
+        lines = (root / "proc/self/cgroup").read_text().splitlines()
+    except OSError:
+        return []
+    limits: list[int] = []
+    for line in lines:
+        _, controllers, inner = line.split(":", 2)
+        if controllers not in ("", "memory"):
+            continue
+        top = root / "sys/fs/cgroup" / controllers  # version 1 has a tree for each controller, version 2 one for all
+        name = "memory.limit_in_bytes" if controllers else "memory.max"
+        groups = [top / inner.lstrip("/"), *(top / inner.lstrip("/")).parents]
+        files = [group / name for group in groups if group.is_relative_to(top)]
+        texts = [file.read_text().strip() for file in files if file.is_file()]
+        limits += [int(text) for text in texts if text.isdecimal()]
+    return limits
 
 
 def default_device() -> torch.device:
@@ -68,6 +117,27 @@ def seeded(seed: int) -> Iterator[None]:
     with torch.random.fork_rng(devices=range(torch.cuda.device_count()), enabled=True):
         torch.manual_seed(seed)
         yield
+
+
+def in_parallel(work: Callable[[Item], Made], items: Iterable[Item]) -> Iterator[Made]:
+    """What ``work`` makes of each item, in order, in as many threads as there are processors.
+
+    No more items are taken ahead than keep the threads busy, and none after an error.
+    """
+    from concurrent.futures import Future, ThreadPoolExecutor
+
+    workers = available_threads()
+    with ThreadPoolExecutor(workers) as pool:
+        waiting: deque[Future[Made]] = deque()
+        try:
+            for item in items:
+                waiting.append(pool.submit(work, item))
+                if len(waiting) > workers:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            pool.shutdown(cancel_futures=True)
 
 
 def fsync_directory(directory: Path) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+
+from tests.data.web import Web, serving
 
 Write = Callable[[str, str | bytes], Path]
 
@@ -21,3 +23,13 @@ def write(tmp_path: Path) -> Write:
         return path
 
     return write_file
+
+
+@pytest.fixture
+def web(monkeypatch: pytest.MonkeyPatch) -> Iterator[Web]:
+    """A web server on this machine; whoever fetches from it does not wait long."""
+    monkeypatch.setattr("fathom.data.download.PAUSE_S", 0.001)
+    monkeypatch.setattr("fathom.data.transfer.TIMEOUT_S", 10.0)
+    monkeypatch.setenv("no_proxy", "*")
+    with serving() as found:
+        yield found

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import re
 import time
 from collections.abc import Callable, Mapping
@@ -88,5 +87,4 @@ def check_read(case: Case, source: Source, said: list[str]) -> None:
 def knock_out(case: Case, patch: pytest.MonkeyPatch) -> None:
     """Take from the reader what the case needs."""
     for dotted, replacement in case.without.items():
-        module, _, name = dotted.rpartition(".")
-        patch.setattr(importlib.import_module(module), name, replacement)
+        patch.setattr(dotted, replacement)

@@ -9,10 +9,15 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from fathom.data import read
-from fathom.errors import SourceError
+from fathom.data.source import BASE_KEY
+from fathom.data.tree import part_of_words
+from fathom.errors import ConfigError, SourceError
 
 Write = Callable[[str, str | bytes], Path]
 
@@ -67,7 +72,7 @@ def test_idx_images_without_labels_have_no_target(write: Write) -> None:
 
 
 def test_an_idx_file_that_is_cut_short_is_an_error(write: Write) -> None:
-    with pytest.raises(SourceError, match="its head promises 40"):
+    with pytest.raises(SourceError, match="its head promises 24 bytes"):
         read(write("train-images-idx3-ubyte", idx(IMAGES)[:-1]))
 
 
@@ -104,10 +109,12 @@ def test_a_class_may_be_called_train(write: Write, tmp_path: Path) -> None:
 
 
 def test_what_is_no_picture_is_left_out_and_counted(write: Write, tmp_path: Path) -> None:
-    picture_folder(write, "a/1.png", "a/Thumbs.db", "b/1.png", "classes.csv", "b/.DS_Store", "a/.cache/2.png")
+    picture_folder(
+        write, "a/1.png", "a/words.txt", "a/Thumbs.db", "b/1.png", "classes.csv", "b/.DS_Store", "a/.cache/2.png"
+    )
     source = read(tmp_path)
     assert source.parts["train"].num_rows == 2
-    assert source.notes == ("left out, being no picture: 2 files (classes.csv, a/Thumbs.db)",)
+    assert source.notes == ("left out, being no picture: 2 files (classes.csv, a/words.txt)",)
 
 
 def test_pictures_without_class_folders_have_no_target(write: Write, tmp_path: Path) -> None:
@@ -120,11 +127,10 @@ def test_pictures_without_class_folders_have_no_target(write: Write, tmp_path: P
     ("names", "message"),
     [
         (("a/1.png", "b/readme.txt"), "b: no pictures"),
-        (("readme.txt",), "no pictures in this folder"),
+        (("readme.txt",), "no pictures and no table in this folder; it holds readme.txt"),
         (("a/1.png",), "found only a"),
         (("a/1.png", "b/1.png", "loose.png"), "loose.png"),
         (("train/a/1.png", "train/b/1.png", "extra/a/1.png"), "stands extra"),
-        (("IMG/1.png", "driving_log.csv"), "driving_log.csv"),
     ],
 )
 def test_a_folder_that_is_no_set_of_pictures_is_an_error(
@@ -140,25 +146,58 @@ def test_an_empty_folder_is_an_error(tmp_path: Path) -> None:
         read(tmp_path)
 
 
+def test_a_folder_that_a_link_leads_back_to_is_read_once(write: Write, tmp_path: Path) -> None:
+    picture_folder(write, "a/1.png", "b/1.png")
+    (tmp_path / "a" / "b").symlink_to(tmp_path / "b")
+    (tmp_path / "b" / "a").symlink_to(tmp_path / "a")
+    assert train(tmp_path)["label"].to_pylist() == ["a", "a", "b", "b"]
+
+
+def test_options_of_pictures_are_not_those_of_a_table(write: Write, tmp_path: Path) -> None:
+    picture_folder(write, "a/1.png", "b/1.png")
+    with pytest.raises(ConfigError, match=r"unknown option of the reader folder .columns.*allowed: label"):
+        read(tmp_path, columns=("x",))
+
+
+# --- folders of tables -----------------------------------------------------------------------------------
+
+
+def test_options_reach_every_file_of_a_folder(write: Write, tmp_path: Path) -> None:
+    write("set/train.csv", "1,a\n2,b\n")
+    write("set/test.csv", "3,a\n")
+    source = read(tmp_path / "set", columns=("x", "y"))
+    assert source.parts["train"].to_pydict() == {"x": [1, 2], "y": ["a", "b"]}
+    assert source.parts["test"].to_pydict() == {"x": [3], "y": ["a"]}
+
+
+@given(st.lists(st.sampled_from(["train", "Valid", "dev", "val", "test", "latest", "x"]), min_size=1, max_size=3))
+def test_a_name_says_a_part_where_its_words_do_once(words: list[str]) -> None:
+    parts = {"train": "train", "Valid": "valid", "dev": "valid", "val": "valid", "test": "test"}
+    said = {parts[word] for word in words if word in parts}
+    assert part_of_words("_".join(words)) == (said.pop() if len(said) == 1 else None)
+
+
+def test_cells_that_name_files_start_from_the_folder_of_their_table(write: Write, tmp_path: Path) -> None:
+    write("set/train.csv", "file\n1.png\n2.png\n")
+    write("set/test.csv", "file\n3.png\n")
+    tables = read(tmp_path / "set").parts.values()
+    assert [table.schema.metadata[BASE_KEY] for table in tables] == [bytes(tmp_path / "set")] * 2
+
+
+def test_folders_of_shards_keep_the_order_of_rows(tmp_path: Path) -> None:
+    for part, start in (("train", 0), ("validation", 100)):
+        (tmp_path / "data" / part).mkdir(parents=True)
+        for shard in range(12):
+            table = pa.table({"x": [start + shard]})
+            pyarrow.parquet.write_table(table, tmp_path / "data" / part / f"{shard}.parquet")
+    source = read(tmp_path)
+    assert {part: table["x"].to_pylist() for part, table in source.parts.items()} == {
+        "train": list(range(12)),
+        "valid": list(range(100, 112)),
+    }
+
+
 # --- real data -------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("name", "sizes", "target"),
-    [
-        ("vision/fashion_mnist", {"train": 60000, "test": 10000}, "label"),
-        ("vision/gtsrb10", {"train": 1200, "test": 300}, "label"),
-        ("vision/flowers128", {"train": 1500}, "label"),
-        ("vision/orl_faces", {"train": 400}, "label"),
-        ("medical/pneumoniamnist.npz", {"train": 4708, "valid": 524, "test": 624}, "labels"),
-    ],
-)
-def test_real_pictures_bring_their_parts_and_target(
-    data_directory: Path, name: str, sizes: dict[str, int], target: str
-) -> None:
-    source = read(data_directory / name)
-    assert {part: table.num_rows for part, table in source.parts.items()} == sizes
-    assert source.target == (target,)
 
 
 def test_the_pixels_of_a_real_picture_are_those_that_numpy_reads(data_directory: Path) -> None:

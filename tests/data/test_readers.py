@@ -285,13 +285,17 @@ def test_a_source_is_returned_as_it_is() -> None:
 READING = (
     "arrays",
     "bundled",
+    "cifar",
     "columnar",
     "columns",
     "delimited",
+    "download",
     "fingerprint",
     "folders",
     "idx",
+    "named",
     "readers",
+    "transfer",
 )
 
 

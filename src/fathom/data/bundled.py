@@ -9,19 +9,25 @@ import pyarrow as pa
 
 from fathom.data.arrays import array_column
 from fathom.data.readers import READERS
-from fathom.data.source import Source
+from fathom.data.source import KnownSet, Source
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 __all__ = ["read_bundled"]
 
-TABLES = ("breast-cancer", "diabetes", "iris", "wine")
+BUNDLED = {
+    "breast-cancer": KnownSet("cells of a lump, measured: malignant or benign?", 569, "CC BY 4.0", ("class",)),
+    "diabetes": KnownSet("people with diabetes: how it is a year later", 442, "none stated", ("target",)),
+    "digits": KnownSet("pictures of 8x8: which digit was written?", 1_797, "CC BY 4.0", ("digit",)),
+    "iris": KnownSet("flowers, measured: which of 3 species?", 150, "CC BY 4.0", ("class",)),
+    "wine": KnownSet("wines by their chemistry: which of 3 growers?", 178, "CC BY 4.0", ("class",)),
+}
 DIGITS_INK = 16
 """The value of full ink in scikit-learn's digits."""
 
 
-@READERS.register("scikit-learn", sets=("digits", *TABLES))
+@READERS.register("scikit-learn", sets=BUNDLED)
 def read_bundled(name: str) -> Source:
     """Read a data set that needs no file.
 

@@ -2,52 +2,56 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from fathom.errors import SourceError
 
-__all__ = ["distinct_names", "plain_column", "plain_table"]
+__all__ = ["distinct_names", "emptied", "plain_column", "plain_table"]
 
 INT32_MAX_BYTES = 2**31 - 1
 """The most that one chunk of a string column can hold; longer ones stay large_string."""
 
 
-def distinct_names(names: Iterable[str], where: str) -> tuple[list[str], tuple[str, ...]]:
-    """Strip the blanks of column names and number the later ones of a name that stands twice.
+def distinct_names(names: Iterable[str]) -> tuple[list[str], tuple[str, ...]]:
+    """Strip the blanks of column names, name those without one, and number the later ones of a name that stands twice.
 
     Args:
         names: the names as the source has them.
-        where: the source, as the message calls it.
 
     Returns:
-        The names, all different, and a note for what was renamed.
-
-    Raises:
-        SourceError: a column has no name.
+        The names, all different, and notes for what was renamed.
     """
-    stripped = [name.strip() for name in names]
-    unnamed = [str(place) for place, name in enumerate(stripped, start=1) if not name]
-    if unnamed:
-        told = f"column {', '.join(unnamed)} of {len(stripped)}"
-        raise SourceError(f"{where}: {told} has no name; name it in the header")
-    distinct: list[str] = []
-    renamed = []
+    stripped, notes = _all_named([name.strip() for name in names])
+    taken, last = set(stripped), dict.fromkeys(stripped, 0)
+    distinct, renamed = [], []
     for place, name in enumerate(stripped, start=1):
-        free = _free_name(name, {*distinct, *stripped[place:]}) if name in distinct else name
-        if free != name:
-            renamed.append(f"{name} (column {place}) is read as {free}")
-        distinct.append(free)
-    return distinct, ("column names that stand twice: " + ", ".join(renamed),) if renamed else ()
+        last[name] += 1
+        if last[name] == 1:
+            distinct.append(name)
+            continue
+        while f"{name}_{last[name]}" in taken:
+            last[name] += 1
+        distinct.append(f"{name}_{last[name]}")
+        taken.add(distinct[-1])
+        renamed.append(f"{name} (column {place}) is read as {distinct[-1]}")
+    return distinct, notes + _told_renamed(renamed)
 
 
-def _free_name(name: str, taken: set[str]) -> str:
-    number = 2
-    while f"{name}_{number}" in taken:
-        number += 1
-    return f"{name}_{number}"
+def _told_renamed(renamed: list[str]) -> tuple[str, ...]:
+    more = f" and {len(renamed) - 5} more" if len(renamed) > 5 else ""
+    return (f"column names that stand twice: {', '.join(renamed[:5])}{more}",) if renamed else ()
+
+
+def _all_named(names: list[str]) -> tuple[list[str], tuple[str, ...]]:
+    unnamed = [place for place, name in enumerate(names, start=1) if not name]
+    if not unnamed:
+        return names, ()
+    named = [name or f"column_{place}" for place, name in enumerate(names, start=1)]
+    told = ", ".join(f"column_{place}" for place in unnamed[:5]) + (", ..." if len(unnamed) > 5 else "")
+    return named, (f"columns without a name are called by their place: {told}",)
 
 
 def plain_table(table: pa.Table, where: str) -> tuple[pa.Table, tuple[str, ...]]:
@@ -57,11 +61,11 @@ def plain_table(table: pa.Table, where: str) -> tuple[pa.Table, tuple[str, ...]]
         The table and notes for what was renamed or dropped.
 
     Raises:
-        SourceError: a column has no name, or cannot be held; the message names it.
+        SourceError: a column cannot be held; the message names it.
     """
     kept = [place for place, name in enumerate(table.column_names) if not name.startswith("__index_level_")]
     dropped = len(kept) < table.num_columns
-    names, notes = distinct_names([table.column_names[place] for place in kept], where)
+    names, notes = distinct_names([table.column_names[place] for place in kept])
     columns = [plain_column(table.column(i), name, where) for i, name in zip(kept, names, strict=True)]
     metadata = {key: value for key, value in (table.schema.metadata or {}).items() if key != b"pandas"}
     note = ("the row labels of the pandas frame (its index) are left out",) if dropped else ()
@@ -105,3 +109,19 @@ def _nan_as_null(column: pa.ChunkedArray) -> pa.ChunkedArray:
     if not pc.any(nan).as_py():
         return column
     return pc.if_else(nan, pa.scalar(None, column.type), column)
+
+
+def emptied(column: pa.ChunkedArray, values: Sequence[str]) -> pa.ChunkedArray:
+    """The column with null in the place of values that mean unknown, such as a 0 where nothing was measured."""
+    unknown = [scalar for value in values if (scalar := _held(value, column.type)) is not None]
+    if not unknown:
+        return column
+    return pc.if_else(pc.is_in(column, pa.array(unknown, column.type)), pa.scalar(None, column.type), column)
+
+
+def _held(value: str, kind: pa.DataType) -> object | None:
+    """A value as a column of this type holds it, or None where it can hold no such value."""
+    try:
+        return pa.scalar(value).cast(kind).as_py()
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+        return None

@@ -2,173 +2,182 @@
 
 from __future__ import annotations
 
-import csv
-import io
-from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass
-from itertools import islice
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import reduce
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import pyarrow as pa
-from pyarrow import csv as arrow_csv
+import pyarrow.compute as pc
 
+from fathom.data.cells import CELLS, check_no_nul, read_cells
 from fathom.data.columns import distinct_names
+from fathom.data.header import Asked, check_no_header_below, without_surplus
+from fathom.data.layout import Layout
+from fathom.data.quotes import row_words
 from fathom.data.readers import READERS
 from fathom.data.source import Source, short_name, with_base
-from fathom.data.types import typed
-from fathom.errors import SourceError
+from fathom.data.spool import Spool, is_large_file
+from fathom.data.types import ColumnType, Evidence, as_it_stands, cast, decide, evidence, file_mark, merge
+from fathom.errors import SourceError, unknown_name
+from fathom.registry import Range
+from fathom.runtime import in_parallel
 
-__all__ = ["read_delimited"]
+__all__ = ["column_types", "read_delimited"]
 
-DELIMITERS = (",", ";", "\t", "|")
 SUFFIXES = (".csv", ".csv.gz", ".tsv", ".tsv.gz")
-HEAD_BYTES = 1 << 20
-HEAD_ROWS = 50
-BLOCK_BYTES = 1 << 22
-"""No row may be longer than a block; more blocks give more threads something to do."""
+NAMES_IN_A_NOTE = 5
+GROWTH = 1.5
+"""How much more memory the cells of a file take than its bytes: each has an offset."""
 
-ENCODINGS = ("utf-8", "cp1252", "latin-1")
-"""Tried in this order; the last one can decode anything."""
-
-
-@dataclass(frozen=True)
-class _Form:
-    """How a file is written: encoding, delimiter, header, and how many rows there are up to its end."""
-
-    encoding: str
-    delimiter: str
-    header: tuple[str, ...]
-    header_rows: int
+STRETCH_BYTES = 1 << 20
 
 
 @READERS.register("csv", suffixes=SUFFIXES)
-def read_delimited(place: Path) -> Source:
-    """Read a table with a header, its cells divided by comma, semicolon, tab or bar.
+def read_delimited(
+    place: Path,
+    *,
+    header: Literal["auto", "yes", "no"] = "auto",
+    columns: tuple[str, ...] = (),
+    missing: tuple[str, ...] = (),
+    text: tuple[str, ...] = (),
+    decimal: Literal["auto", ".", ","] = "auto",
+    skip_rows: Annotated[int, Range(0, 1000)] = 0,
+) -> Source:
+    """Read a table whose cells are divided by comma, semicolon, tab or bar.
 
     Args:
         place: absolute path of the file; .gz is unpacked.
+        header: whether the first row holds the names of the columns; auto: unless it plainly is data.
+        columns: names of all columns; the first row is then data, unless it holds these names.
+        missing: further words that mean a missing cell, in every column.
+        text: columns that are text as they stand: no numbers, and no words that mean missing.
+        decimal: what stands before fractions, where the cells leave it open; auto: as in the other columns.
+        skip_rows: lines at the top of the file that are not of the table.
 
     Raises:
-        SourceError: a row is shorter or longer than the header, a quote is never closed, a column has no
-            name, or there is nothing in it.
+        SourceError: a row is shorter or longer than the header, a quote is never closed, a word stands among
+            numbers, or there is nothing in it; the message names the row.
     """
-    form, cells = _read_cells(place)
-    _check_last_quote(place, cells)
-    names, notes = distinct_names(form.header, str(place))
-    table = pa.table([typed(column) for column in cells.columns], names=names)
-    if form.encoding != "utf-8":
-        notes = (*notes, f"the text is not UTF-8; it was read as {form.encoding}")
+    said = replace(Asked(header, columns), skip_rows=skip_rows)
+    options = {"missing": missing, "text": text, "decimal": decimal}
+    if is_large_file(place, GROWTH):
+        spool = Spool(place, {"asked": said, **options})
+        with spool.opened():
+            table, notes = spool.found() or _read_table(place, said, options, spool)
+    else:
+        table, notes = _read_table(place, said, options, None)
     suffix = next(end for end in sorted(SUFFIXES, key=len, reverse=True) if place.name.lower().endswith(end))
     return Source({"train": with_base(table, place.parent)}, (), short_name(place, suffix), str(place), notes)
 
 
-def _read_cells(place: Path) -> tuple[_Form, pa.Table]:
-    """Find the encoding that holds for the whole file, and read its cells as strings."""
-    head = _head(place)
-    for encoding in ("utf-16",) if head[:2] in (b"\xff\xfe", b"\xfe\xff") else ENCODINGS:
-        try:
-            form = _form(place, head, encoding)
-            return form, _parse(place, form)
-        except UnicodeDecodeError:
-            continue
-        except pa.ArrowInvalid as error:
-            if "invalid UTF8" not in str(error):
-                raise
-    raise SourceError(f"{place}: the text is in none of the encodings {', '.join(ENCODINGS)}, utf-16")
+def _read_table(
+    place: Path, asked: Asked, options: Mapping[str, Any], spool: Spool | None
+) -> tuple[pa.Table, tuple[str, ...]]:
+    """The typed rows, in the files of ``spool`` where one is given, and notes."""
+    layout, cells, notes = read_cells(place, asked, spool)
+    check_no_nul(place, layout, cells)
+    if layout.names.in_file:
+        check_no_header_below(str(place), layout.rows[0], cells)
+    kept, cells = without_surplus(str(place), layout.names, cells)
+    names, renamed = distinct_names(kept.names)
+    text = _known(place, options["text"], names)
+    types = column_types(cells, names, layout.delimiter, **{**options, "text": text})
+    _check_types(place, layout, cells, types)
+    notes += (*kept.notes[len(layout.names.notes) :], *renamed, *_type_notes(types))
+    if spool is None:
+        return _cast(cells, types), notes
+    table = spool.made_of(CELLS, "rows", lambda piece: _cast(piece.select(cells.column_names), types), "reading")
+    return table, spool.finish(table, notes)
 
 
-def _head(place: Path) -> bytes:
-    """The first whole lines of the file."""
-    with pa.input_stream(place) as stream:
-        head = bytes(stream.read(HEAD_BYTES))
-    if len(head) < HEAD_BYTES:
-        return head
-    return head[: head.rfind(b"\n") + 1] or head
+def _cast(cells: pa.Table, types: Mapping[str, ColumnType]) -> pa.Table:
+    columns = [cast(column, found) for column, found in zip(cells.columns, types.values(), strict=True)]
+    return pa.table(columns, names=list(types))
 
 
-def _form(place: Path, head: bytes, encoding: str) -> _Form:
-    text = head.decode("utf-8-sig" if encoding == "utf-8" else encoding)
-    delimiter = max(DELIMITERS, key=lambda mark: _fit(text, mark))
-    for row_number, row in enumerate(_rows(text, delimiter), start=1):
-        if row:
-            return _Form(encoding, delimiter, tuple(row), row_number)
-    raise SourceError(f"{place}: the file is empty")
+def _known(place: Path, text: Sequence[str], names: Sequence[str]) -> Sequence[str]:
+    for name in text:
+        if name not in names:
+            raise SourceError(f"{place}: {unknown_name('column', name, names)}")
+    return text
 
 
-def _rows(text: str, delimiter: str) -> Iterator[list[str]]:
-    return csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+def column_types(
+    cells: pa.Table, names: Sequence[str], delimiter: str, *, missing: Sequence[str], text: Sequence[str], decimal: str
+) -> dict[str, ColumnType]:
+    """Decide the type of each column; what begins the fractions of one may show in another.
+
+    Args:
+        cells: all cells as strings.
+        names: of the columns.
+        delimiter: between the cells of the file.
+        missing: further words that mean a missing cell.
+        text: columns that are text as they stand.
+        decimal: what stands before fractions where the cells leave it open, or "auto".
+    """
+    found = {
+        name: _evidence(column, missing) for name, column in zip(names, cells.columns, strict=True) if name not in text
+    }
+    mark = _fraction_mark(file_mark(found.values()), delimiter) if decimal == "auto" else decimal
+    return {name: decide(found[name], mark) if name in found else as_it_stands(missing) for name in names}
 
 
-def _fit(text: str, delimiter: str) -> tuple[float, int]:
-    """How well a delimiter explains the first rows: the share as wide as the header, and that width."""
-    try:
-        rows = [row for row in islice(_rows(text, delimiter), HEAD_ROWS) if row]
-    except csv.Error:  # with the wrong delimiter a cell may run on beyond what the module allows
-        return 0.0, 0
-    widths = Counter(len(row) for row in rows)
-    if not rows or len(rows[0]) == 1:
-        return 0.0, 0
-    return widths[len(rows[0])] / len(rows), len(rows[0])
+def _evidence(column: pa.ChunkedArray, missing: Sequence[str]) -> Evidence:
+    """The evidence of a column's cells; of a long column stretch by stretch, so that it takes little memory."""
+    rows = max(1, len(column) * STRETCH_BYTES // max(1, column.nbytes))
+    if rows >= len(column):
+        return evidence(column, missing)
+    stretches = (column.slice(start, rows) for start in range(0, len(column), rows))
+    return reduce(merge, in_parallel(lambda cells: evidence(cells, missing), stretches))
 
 
-def _parse(place: Path, form: _Form) -> pa.Table:
-    invalid: list[Any] = []
-    table = _parse_all(place, form, invalid, use_threads=True)
-    if invalid:
-        invalid.clear()  # with threads pyarrow does not know the rows' numbers
-        _parse_all(place, form, invalid, use_threads=False)
-        raise SourceError(_uneven_rows(place, form, invalid))
-    if table.num_rows == 0:
-        raise SourceError(f"{place}: holds a header ({', '.join(form.header)[:100]}) and no rows")
-    return table
+def _fraction_mark(proven: str | None, delimiter: str) -> str | None:
+    """Where no column proves what begins a fraction: between commas a comma is none, between others it may be."""
+    return proven or ("." if delimiter == "," else None)
 
 
-def _parse_all(place: Path, form: _Form, invalid: list[Any], *, use_threads: bool) -> pa.Table:
-    """Read all cells as strings, in columns named by their place; uneven rows go to ``invalid``."""
-
-    def keep(row: arrow_csv.InvalidRow) -> str:
-        invalid.append(row)
-        return "skip"
-
-    names = [str(number) for number in range(len(form.header))]
-    how = arrow_csv.ReadOptions(
-        use_threads=use_threads,
-        block_size=BLOCK_BYTES,
-        column_names=names,
-        skip_rows_after_names=form.header_rows,
-        encoding=form.encoding,
-    )
-    cut = arrow_csv.ParseOptions(delimiter=form.delimiter, newlines_in_values=True, invalid_row_handler=keep)
-    convert = arrow_csv.ConvertOptions(column_types=dict.fromkeys(names, pa.string()))
-    with pa.input_stream(place) as stream:
-        return arrow_csv.read_csv(stream, how, cut, convert)
-
-
-def _uneven_rows(place: Path, form: _Form, invalid: list[Any]) -> str:
-    first = invalid[0]
-    row_number = first.number - form.header_rows
-    others = f"; {len(invalid)} rows are uneven" if len(invalid) > 1 else ""
-    return (
-        f"{place}: row {row_number} below the header (empty lines not counted) has {first.actual_columns} "
-        f"cell{'s' if first.actual_columns > 1 else ''}, the header {first.expected_columns}{others}. "
-        f"The row: {_shortened(first.text)} The header: {_shortened(form.delimiter.join(form.header))}"
-    )
-
-
-def _shortened(text: str, length: int = 120) -> str:
-    line = " ".join(text.split())
-    return repr(line if len(line) <= length else line[: length - 3] + "...")
-
-
-def _check_last_quote(place: Path, cells: pa.Table) -> None:
-    """A quote that is never closed makes the rest of the file one cell, which pyarrow lets pass."""
-    last = cells.columns[-1][-1].as_py()
-    if "\n" not in last or place.name.lower().endswith(".gz"):
+def _check_types(place: Path, layout: Layout, cells: pa.Table, types: Mapping[str, ColumnType]) -> None:
+    refused = {name: found for name, found in types.items() if found.refused}
+    if not refused:
         return
-    with place.open("rb") as file:
-        file.seek(-min(place.stat().st_size, 64), io.SEEK_END)
-        tail = file.read().rstrip()
-    if not tail.endswith(b'"'):
-        raise SourceError(f"{place}: a quote is never closed; the last cell runs on from: {_shortened(last)}")
+    (name, found), *others = refused.items()
+    assert found.refused is not None
+    cell, why = found.refused
+    column = cells.column(list(types).index(name))
+    row = pc.index(pc.utf8_trim_whitespace(column), cell).as_py() + 1
+    told = cell if len(cell) <= 60 else cell[:57] + "..."
+    more = f"; so in {len(others)} more column{'s' if len(others) > 1 else ''}" if others else ""
+    raise SourceError(f"{place}: column {name!r}, {row_words(layout, row)}: {told!r} {why}{more}. {_ways(name, found)}")
+
+
+def _ways(name: str, found: ColumnType) -> str:
+    """What to do about a column that stops the reading: the options that settle it."""
+    assert found.refused is not None
+    word = found.refused[0]
+    text = f"text={name!r} (--text {name!r}) keeps the column as text"
+    if found.missing_settles:
+        return f"missing={word[:60]!r} (--missing {word[:60]!r}) reads it as missing, {text}"
+    if found.decimal_settles:
+        return f"decimal=',' or '.' (--decimal) tells it, {text}"
+    return f"Write them in one way; {text}"
+
+
+def _type_notes(types: Mapping[str, ColumnType]) -> tuple[str, ...]:
+    """What a person should know of the types, one sentence for all columns that it is true of."""
+    columns: dict[str, list[str]] = {}
+    shown: dict[str, str] = {}
+    for name, found in types.items():
+        for what, example in found.notes:
+            columns.setdefault(what, []).append(name)
+            shown.setdefault(what, example)
+    return tuple(
+        f"{_few(names)}: {what} ({'as in ' if len(names) > 1 else ''}{shown[what]})" for what, names in columns.items()
+    )
+
+
+def _few(names: Sequence[str]) -> str:
+    rest = len(names) - NAMES_IN_A_NOTE
+    more = f" and {rest:,} more" if rest > 0 else ""
+    return f"column{'s' if len(names) > 1 else ''} {', '.join(names[:NAMES_IN_A_NOTE])}{more}"

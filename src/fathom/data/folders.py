@@ -2,144 +2,285 @@
 
 from __future__ import annotations
 
-import os
-import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, Literal
 
 import pyarrow as pa
 
-from fathom.data.arrays import PART_NAMES, split_note
+from fathom.data.arrays import split_note
 from fathom.data.readers import READERS
-from fathom.data.source import IMAGE_TYPE, PARTS, Source, short_name, with_base
+from fathom.data.source import IMAGE_TYPE, Source, short_name, with_base
+from fathom.data.tables import files_to_read, only_folder_in, read_tables, reader_by_name, table_files
+from fathom.data.tree import Folder, folder_on_disk, in_order, part_of_name, told_few
 from fathom.errors import SourceError
+from fathom.registry import Option, options_of
 
-__all__ = ["IMAGE_SUFFIXES", "read_image_folder"]
+__all__ = ["IMAGE_SUFFIXES", "is_picture", "options_inside", "read_folder", "read_pictures", "tables_inside"]
 
-IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".ppm", ".pgm", ".tif", ".tiff", ".webp")
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".ppm", ".pgm", ".pbm", ".tif", ".tiff", ".webp")
+DEEPEST_CLASSES = 3
+"""Pictures that stand deeper than this are not looked for when a folder also holds tables."""
 
 
-@READERS.register("image-folder", holds="*")
-def read_image_folder(place: Path) -> Source:
-    """Read a folder of pictures; the name of the sub-folder that a picture stands in is its label.
+@dataclass
+class _Found:
+    """The pictures of each part with their labels, and what else was come by."""
 
-    Pictures are not opened: a row holds the path of its file. Without sub-folders there is no label.
+    files: dict[str, list[Path]] = field(default_factory=dict)
+    labels: dict[str, list[str]] = field(default_factory=dict)
+    left_out: list[Path] = field(default_factory=list)
+    inner: dict[str, None] = field(default_factory=dict)
+
+
+def _options_of_folder(place: Path) -> Mapping[str, Option]:
+    return options_inside(only_folder_in(folder_on_disk(place)))
+
+
+@READERS.register("folder", holds="*", options=_options_of_folder)
+def read_folder(place: Path, **options: Any) -> Source:
+    """Read a folder of pictures, of parts that say train, valid or test in their names, or of shards of one table.
 
     Args:
         place: absolute path of the folder.
+        options: ``label`` for pictures, else those of the reader of the files.
+
+    Raises:
+        SourceError: there is nothing to read, or several tables that do not belong together.
+    """
+    folder = only_folder_in(folder_on_disk(place))
+    parts = tables_inside(folder)
+    if parts is not None:
+        return read_tables(parts, place, options)
+    check_any_picture(folder)
+    return read_pictures(folder, place, _by_path, **options)
+
+
+def check_any_picture(folder: Folder) -> None:
+    """Refuse a folder without pictures by what is in it, rather than by what its first folder lacks.
+
+    Raises:
+        SourceError: there is none.
+    """
+    if _holds_a_picture(folder):
+        return
+    if not folder.folders:
+        names = told_few(path.name for path in folder.files) or "nothing"
+        raise SourceError(f"{folder.path}: no pictures and no table in this folder; it holds {names} ({_allowed()})")
+    inside = told_few((found.path.name for found in folder.folders), 6)
+    raise SourceError(f"{folder.path}: no pictures, and no table at its top{_to_read(folder)}; name one of: {inside}")
+
+
+def tables_inside(folder: Folder) -> dict[str, list[Path]] | None:
+    """The tables of each part, by names alone; None for a folder of pictures, or of nothing."""
+    return None if has_pictures(folder) else table_files(folder)
+
+
+def options_inside(folder: Folder) -> Mapping[str, Option]:
+    """The options of whatever reads the files in a folder."""
+    parts = tables_inside(folder)
+    return options_of(read_pictures) if parts is None else READERS.get(reader_by_name(parts["train"][0])).options
+
+
+def has_pictures(folder: Folder) -> bool:
+    """Whether the folder is one of pictures, rather than a table that names pictures or none at all."""
+    if _are_labelled(folder):
+        return True
+    return _holds_a_picture(folder) and not files_to_read(folder)
+
+
+def _are_labelled(folder: Folder) -> bool:
+    several = len(folder.folders) > 1 and not are_parts(folder.folders)
+    return several and any(map(_holds_a_picture, folder.folders))
+
+
+def _holds_a_picture(folder: Folder) -> bool:
+    inside: tuple[Folder, ...] = (folder,)
+    for _ in range(DEEPEST_CLASSES):
+        if any(is_picture(path) for found in inside for path in found.files):
+            return True
+        inside = tuple(deeper for found in inside for deeper in found.folders)
+    return False
+
+
+def read_pictures(
+    folder: Folder,
+    place: Path,
+    column_of: Callable[[Sequence[Path]], pa.ChunkedArray],
+    *,
+    label: Literal["outer", "full"] = "outer",
+) -> Source:
+    """Read a folder of pictures; the name of the sub-folder that a picture stands in is its label.
+
+    Pictures are not decoded. Without sub-folders there is no label.
+
+    Args:
+        folder: what is read, by names.
+        place: absolute path of the source.
+        column_of: gives the column of some pictures.
+        label: of a picture in ``bird/owl/1.png``: ``outer`` takes ``bird``, ``full`` takes ``bird/owl``.
 
     Raises:
         SourceError: there are no pictures, a class has none, or there is only one class.
     """
-    folders = _subfolders(place)
-    left_out = [path for path in sorted(place.iterdir()) if path.is_file() and not _is_picture(path)]
-    if _is_split(folders):
-        parts = _parts(place, folders, left_out)
-    elif folders:
-        parts = {"train": _classes(place, folders, left_out)}
+    found = _Found(left_out=[path for path in folder.files if not is_picture(path)])
+    if is_split(folder.folders):
+        _add_parts(folder, found, label)
+    elif are_parts(folder.folders):
+        found.files |= {str(part_of_name(inside.path.name)): _unlabelled(inside) for inside in folder.folders}
+    elif folder.folders:
+        _add_classes(folder, "train", found, label)
     else:
-        parts = {"train": _unlabelled(place, left_out)}
-    ordered = {part: with_base(parts[part], place) for part in PARTS if part in parts}
-    target = ("label",) if "label" in ordered["train"].column_names else ()
-    notes = split_note(ordered) + _left_out_note(left_out, place)
-    return Source(ordered, target, short_name(place), str(place), notes)
+        found.files["train"] = _unlabelled(folder)
+    tables = {part: _table(column_of(files), found.labels.get(part)) for part, files in in_order(found.files).items()}
+    ordered = {part: with_base(table, folder.path) for part, table in tables.items()}
+    target = ("label",) if found.labels else ()
+    notes = split_note(ordered) + class_notes(found.labels)
+    notes += inner_note(found.inner) + left_out_note(found.left_out, folder.path)
+    return Source(ordered, target, short_name(place, place.suffix if place.is_file() else ""), str(place), notes)
 
 
-def _is_split(folders: list[Path]) -> bool:
+def is_picture(path: Path) -> bool:
+    return path.suffix.lower() in IMAGE_SUFFIXES
+
+
+def _by_path(paths: Sequence[Path]) -> pa.ChunkedArray:
+    cells = [pa.nulls(len(paths), pa.binary()), pa.array([str(path) for path in paths], pa.string())]
+    return pa.chunked_array([pa.StructArray.from_arrays(cells, fields=list(IMAGE_TYPE))])
+
+
+def _table(pictures: pa.ChunkedArray, labels: list[str] | None) -> pa.Table:
+    columns = {"image": pictures}
+    return pa.table(columns if labels is None else {**columns, "label": pa.array(labels, pa.string())})
+
+
+def is_split(folders: Sequence[Folder]) -> bool:
     """Whether the sub-folders are parts: a class may be called "train" too, but then it holds pictures."""
-    train = [folder for folder in folders if PART_NAMES.get(folder.name.lower()) == "train"]
-    return bool(train) and bool(_subfolders(train[0])) and not any(map(_is_picture, train[0].iterdir()))
+    train = [folder for folder in folders if part_of_name(folder.path.name) == "train"]
+    return bool(train) and bool(train[0].folders) and not any(map(is_picture, train[0].files))
 
 
-def _parts(place: Path, folders: list[Path], left_out: list[Path]) -> dict[str, pa.Table]:
-    parts: dict[str, pa.Table] = {}
-    for folder in folders:
-        part = PART_NAMES.get(folder.name.lower())
-        if part is None or part in parts:
-            raise SourceError(
-                f"{place}: beside a folder for train stands {folder.name}; allowed are train and one each "
-                "for valid (or val) and test, with a folder for each class inside"
-            )
-        left_out += [path for path in sorted(folder.iterdir()) if path.is_file()]
-        parts[part] = _classes(folder, _subfolders(folder), left_out)
-    return parts
+def are_parts(folders: Sequence[Folder]) -> bool:
+    """Whether all sub-folders are parts that hold their pictures side by side, without a class."""
+    names = [part_of_name(folder.path.name) for folder in folders]
+    told = "train" in names and None not in names and len(set(names)) == len(names) > 1
+    return told and not any(folder.folders for folder in folders)
 
 
-def _classes(place: Path, folders: list[Path], left_out: list[Path]) -> pa.Table:
-    """The pictures of each class folder, in natural order; what is no picture goes to ``left_out``."""
-    loose = [path for path in place.iterdir() if _is_picture(path)]
-    if loose:
-        raise SourceError(f"{place}: {len(loose)} pictures stand beside class folders, as {min(loose).name} does")
-    paths: list[str] = []
+def _add_parts(folder: Folder, found: _Found, label: str) -> None:
+    for inside in folder.folders:
+        part = check_part(inside, found.files, folder)
+        found.left_out += [path for path in inside.files if not is_picture(path)]
+        _add_classes(inside, part, found, label)
+
+
+def check_part(folder: Folder, parts: Mapping[str, Any], above: Folder) -> str:
+    """The part that a folder is for."""
+    part = part_of_name(folder.path.name)
+    if part is None or part in parts:
+        raise SourceError(
+            f"{above.path}: beside a folder for train stands {folder.path.name}; allowed are train and one each "
+            "for valid (or val, dev) and test, with a folder for each class inside"
+        )
+    return part
+
+
+def _add_classes(folder: Folder, part: str, found: _Found, label: str) -> None:
+    """Add the pictures of each class folder."""
+    check_loose(folder)
+    files: list[Path] = []
     labels: list[str] = []
-    for folder in folders:
-        files = _files_below(folder)
-        pictures = [path for path in files if _is_picture(path)]
-        left_out += [path for path in files if not _is_picture(path)]
-        if not pictures:
-            raise SourceError(f"{folder}: no pictures for this class{_other_sources(place)} ({_allowed()})")
-        paths += map(str, pictures)
-        labels += [folder.name] * len(pictures)
-    if len(folders) < 2:
-        found = f"only {folders[0].name}" if folders else "none"
-        hint = _other_sources(place)
-        raise SourceError(f"{place}: expected a folder for each class, at least two; found {found}{hint}")
-    return pa.table({"image": _image_column(paths), "label": pa.array(labels, pa.string())})
+    for inside in folder.folders:
+        below = inside.files_below()
+        pictures = [path for path in below if is_picture(path)]
+        found.left_out += [path for path in below if not is_picture(path)]
+        check_class(inside, pictures, folder)
+        if label == "outer":
+            inner = (label_of(path, folder.path, "full") for path in pictures if path.parent != inside.path)
+            found.inner |= dict.fromkeys(inner)
+        files += pictures
+        labels += [label_of(path, folder.path, label) for path in pictures]
+    check_several(folder, labels)
+    found.files[part], found.labels[part] = files, labels
 
 
-def _unlabelled(place: Path, left_out: list[Path]) -> pa.Table:
-    pictures = sorted(filter(_is_picture, place.iterdir()), key=lambda path: _natural_order(path.name))
+def label_of(path: Path, folder: Path, label: str) -> str:
+    """The label of a picture below a folder that holds the classes."""
+    inside = path.parent.relative_to(folder)
+    return inside.as_posix() if label == "full" else inside.parts[0]
+
+
+def check_class(folder: Folder, pictures: Sequence[Path], above: Folder) -> None:
     if not pictures:
-        raise SourceError(f"{place}: no pictures in this folder{_other_sources(place)} ({_allowed()})")
-    return pa.table({"image": _image_column([str(path) for path in pictures])})
+        raise SourceError(f"{folder.path}: no pictures for this class{_to_read(above)} ({_allowed()})")
 
 
-def _image_column(paths: list[str]) -> pa.StructArray:
-    return pa.StructArray.from_arrays(
-        [pa.nulls(len(paths), pa.binary()), pa.array(paths, pa.string())], fields=list(IMAGE_TYPE)
+def check_loose(folder: Folder) -> None:
+    loose = [path for path in folder.files if is_picture(path)]
+    if loose:
+        raise SourceError(
+            f"{folder.path}: {len(loose)} pictures stand beside class folders, as {loose[0].name} does; "
+            "move each into the folder of its class"
+        )
+
+
+def check_several(folder: Folder, labels: list[str]) -> None:
+    if len(set(labels)) < 2:
+        found = f"only {folder.folders[0].path.name}" if folder.folders else "none"
+        raise SourceError(
+            f"{folder.path}: expected a folder for each class, at least two; found {found}{_to_read(folder)}"
+        )
+
+
+def _unlabelled(folder: Folder) -> list[Path]:
+    pictures = [path for path in folder.files if is_picture(path)]
+    if not pictures:
+        raise SourceError(f"{folder.path}: no pictures in this folder{_to_read(folder)} ({_allowed()})")
+    return pictures
+
+
+def class_notes(labels: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
+    """A sentence for each part whose classes are not those of train, but for case and blanks."""
+    plain = {part: {_plain_class(name): name for name in names} for part, names in labels.items()}
+    notes = []
+    for part, names in plain.items():
+        for words, only in (
+            ("lacks the classes", plain["train"].keys() - names.keys()),
+            ("has classes that train lacks:", names.keys() - plain["train"].keys()),
+        ):
+            both = plain["train"] | names
+            if only:
+                notes.append(f"{part} {words} {told_few(sorted(both[name] for name in only))}")
+    return tuple(notes)
+
+
+def _plain_class(name: str) -> str:
+    return " ".join(name.split()).casefold()
+
+
+def inner_note(inner: Iterable[str]) -> tuple[str, ...]:
+    names = list(inner)
+    if not names:
+        return ()
+    return (
+        f"the label is the outer folder's name; {len(names):,} folders stand inside ({told_few(names, 2)}), "
+        'which label="full" makes labels of',
     )
 
 
-def _natural_order(name: str) -> tuple[list[tuple[int, int | str]], str]:
-    """A key by which s2 stands before s10; the name itself decides between 1 and 01."""
-    pieces = re.split(r"(\d+)", name)
-    return [(0, int(piece)) if piece.isdecimal() else (1, piece.lower()) for piece in pieces if piece], name
-
-
-def _subfolders(place: Path) -> list[Path]:
-    found = [path for path in place.iterdir() if path.is_dir() and not _is_hidden(path.name)]
-    return sorted(found, key=lambda path: _natural_order(path.name))
-
-
-def _files_below(folder: Path) -> list[Path]:
-    found: list[Path] = []
-    for above, below, names in os.walk(folder):
-        below[:] = sorted((name for name in below if not _is_hidden(name)), key=_natural_order)
-        found += [Path(above, name) for name in sorted(names, key=_natural_order) if not _is_hidden(name)]
-    return found
-
-
-def _is_hidden(name: str) -> bool:
-    return name.startswith((".", "__MACOSX"))
-
-
-def _is_picture(path: Path) -> bool:
-    return path.suffix.lower() in IMAGE_SUFFIXES and not _is_hidden(path.name)
-
-
-def _left_out_note(left_out: Iterable[Path], place: Path) -> tuple[str, ...]:
-    names = [path.relative_to(place).as_posix() for path in left_out if not _is_hidden(path.name)]
+def left_out_note(left_out: Iterable[Path], place: Path) -> tuple[str, ...]:
+    names = [path.relative_to(place).as_posix() for path in left_out]
     if not names:
         return ()
-    shown = ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
-    return (f"left out, being no picture: {len(names)} file{'s' if len(names) > 1 else ''} ({shown})",)
+    files = f"{len(names)} file{'s' if len(names) > 1 else ''}"
+    return (f"left out, being no picture: {files} ({told_few(names)})",)
 
 
-def _other_sources(place: Path) -> str:
+def _to_read(folder: Folder) -> str:
     """Files at the top of a folder that another reader would read."""
-    suffixes = tuple(suffix for entry in READERS for suffix in entry.facts.get("suffixes", ()))
-    names = sorted(path.name for path in place.iterdir() if path.name.lower().endswith(suffixes))
-    return f"; a file to read there: {', '.join(names[:3])}" if names else ""
+    names = [path.name for path in files_to_read(folder)]
+    return f"; a file to read there: {told_few(names)}" if names else ""
 
 
 def _allowed() -> str:

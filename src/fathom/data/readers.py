@@ -5,16 +5,20 @@ A reader is a function of one argument that returns a Source. The facts of its r
 * ``suffixes``: ends of file names; the function takes the file's absolute path.
 * ``holds``: a pattern that matches something in the folder; the function takes the folder's absolute path.
   Where several match, the longest pattern wins.
-* ``sets``: names of data sets that need no path; the function takes the name.
+* ``sets``: names of data sets that need no path, each with its KnownSet; the function takes the name.
 * ``takes``: a type; the function takes the object.
 
-Its keyword-only parameters are the options that ``read`` passes on, as everywhere in a Registry.
+Its keyword-only parameters are the options that ``read`` passes on, as everywhere in a Registry. The fact ``options``
+is a function that says which there are instead, for a reader that hands them on to others.
 """
 
 from __future__ import annotations
 
 import difflib
+import lzma
 import os
+import struct
+import zipfile
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -24,22 +28,31 @@ from typing import Any
 
 import pyarrow as pa
 
+from fathom.data.content import check_content
 from fathom.data.source import Source
 from fathom.errors import SourceError, unknown_name
-from fathom.registry import Entry, Registry, check_options
+from fathom.registry import Entry, Option, Registry, check_options
 
-__all__ = ["READERS", "call_reader", "read", "reader_of_file", "reader_of_folder"]
+__all__ = ["READERS", "accepted_options", "call_reader", "read", "reader_of_file", "reader_of_folder"]
 
 READERS = Registry("reader", "fathom.data")
+
+DAMAGE = (
+    *(pa.ArrowException, OSError, EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, struct.error),
+    *(MemoryError, OverflowError, NotImplementedError, RecursionError, UnicodeError),
+)
+"""What the libraries raise for a source that is not what it seems; a MemoryError for a length that is absurd."""
+
+MESSAGE_LENGTH = 300
 
 
 def read(source: Any, *, target: str | Sequence[str] | None = None, **options: Any) -> Source:
     """Read a source into Arrow tables.
 
     Args:
-        source: a path (a CSV, Parquet, JSONL, Arrow, NPZ or IDX file, or a folder of pictures), an object
+        source: a path (a CSV, Parquet, JSONL, Arrow, NPZ, IDX or ZIP file, a folder of pictures or tables), an object
             with ``__arrow_c_stream__`` (pandas, polars, pyarrow, ...), a dict of arrays, or the name of a
-            bundled set.
+            data set (``fathom list sets``).
         target: the columns to name as target instead of those the source itself names; ``()`` for none.
         options: those of the source's reader, as in ``columns=("label", "text")`` for a CSV without a header.
 
@@ -61,29 +74,48 @@ def read(source: Any, *, target: str | Sequence[str] | None = None, **options: A
     return replace(found, target=names)
 
 
+def accepted_options(source: Any, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of the options that the source's reader has.
+
+    Raises:
+        SourceError: nothing reads the source.
+    """
+    if isinstance(source, Source):
+        return {}
+    reader, argument, _ = _reader_of(source)
+    allowed = _options_of(reader, argument)
+    return {name: value for name, value in options.items() if name in allowed}
+
+
 def _read_any(source: Any, options: Mapping[str, Any]) -> Source:
+    reader, argument, where = _reader_of(source)
+    return call_reader(reader, argument, where, options)
+
+
+def _reader_of(source: Any) -> tuple[Entry, Any, str]:
+    """The reader of a source, what it is called with, and what messages call the source."""
     if isinstance(source, str | Path):
         with _damage_told(str(source)[:200]):
-            return _read_named(source, options)
+            return _reader_of_name(source)
     for entry in READERS:
         if "takes" in entry.facts and isinstance(source, entry.facts["takes"]):
-            return call_reader(entry, source, f"the {type(source).__name__} given", options)
+            return entry, source, f"the {type(source).__name__} given"
     raise SourceError(
-        f"cannot read a {type(source).__name__} (allowed: a path, the name of a bundled set, a dict of "
+        f"cannot read a {type(source).__name__} (allowed: a path, the name of a data set, a dict of "
         "arrays, or an object with __arrow_c_stream__, as the frames of pandas, polars and pyarrow have it)"
     )
 
 
-def _read_named(source: str | Path, options: Mapping[str, Any]) -> Source:
-    """Read what stands at a path, or else the bundled set of that name."""
+def _reader_of_name(source: str | Path) -> tuple[Entry, Any, str]:
+    """What reads the file or folder at a path, or else the data set of that name."""
     place = Path(os.path.abspath(Path(source).expanduser()))
     if place.is_dir():
-        return call_reader(reader_of_folder(place), place, str(place), options)
+        return reader_of_folder(place), place, str(place)
     if place.is_file():
-        return call_reader(reader_of_file(place), place, str(place), options)
-    sets, name = _bundled_sets(), str(source).strip().lower().replace("_", "-")
+        return reader_of_file(place), place, str(place)
+    sets, name = _known_sets(), str(source).strip().lower().replace("_", "-")
     if name in sets:
-        return call_reader(sets[name], name, name, options)
+        return sets[name], name, name
     raise SourceError(_nothing_there(source, place, list(sets)))
 
 
@@ -94,18 +126,24 @@ def call_reader(entry: Entry, argument: Any, where: str, options: Mapping[str, A
         SourceError: the source is damaged.
         ConfigError: the reader has no such option, or not that value.
     """
-    checked = check_options(f"the reader {entry.name}", entry.options, options)
     with _damage_told(where):
+        checked = check_options(f"the reader {entry.name}", _options_of(entry, argument), options)
         found: Source = entry.factory(argument, **checked)
         return found
+
+
+def _options_of(entry: Entry, argument: Any) -> Mapping[str, Option]:
+    """A reader's options; of one that reads files by their own readers, those which these have."""
+    options: Mapping[str, Option] = entry.facts["options"](argument) if "options" in entry.facts else entry.options
+    return options
 
 
 @contextmanager
 def _damage_told(where: str) -> Iterator[None]:
     try:
         yield
-    except (pa.ArrowException, OSError, EOFError, zlib.error) as error:
-        reason = str(error).strip().split("\n", 1)[0]
+    except DAMAGE as error:
+        reason = str(error).strip().split("\n", 1)[0][:MESSAGE_LENGTH]
         raise SourceError(f"{where}: cannot be read: {reason or type(error).__name__}") from error
 
 
@@ -114,6 +152,7 @@ def reader_of_file(place: Path) -> Entry:
     known = {suffix: entry for entry in READERS for suffix in entry.facts.get("suffixes", ())}
     for suffix, reader in known.items():
         if place.name.lower().endswith(suffix):
+            check_content(place, suffix)
             return reader
     raise SourceError(f"{place}: no reader for such a file (allowed endings: {', '.join(sorted(known))})")
 
@@ -127,12 +166,12 @@ def reader_of_folder(place: Path) -> Entry:
     raise SourceError(f"{place}: the folder is empty")
 
 
-def _bundled_sets() -> dict[str, Entry]:
+def _known_sets() -> dict[str, Entry]:
     return {name: entry for entry in READERS for name in entry.facts.get("sets", ())}
 
 
 def _nothing_there(source: str | Path, place: Path, sets: list[str]) -> str:
-    """What was looked for, the nearest folder that exists, near names in it, and the bundled sets."""
+    """What was looked for, the nearest folder that exists, near names in it, and the data sets that have a name."""
     if place.parent.is_dir():
         names = [path.name for path in place.parent.iterdir()]
         near = difflib.get_close_matches(place.name, [*names, *sets], n=3, cutoff=0.5)
@@ -140,4 +179,5 @@ def _nothing_there(source: str | Path, place: Path, sets: list[str]) -> str:
     else:
         folder = next(parent for parent in place.parents if parent.is_dir())
         hint = f"; the folder {place.parent} does not exist, {folder} does"
-    return f"nothing to read at {str(source)!r}: looked for {place}{hint} (bundled: {', '.join(sets)})"
+    named = f"data sets: {', '.join(sorted(sets))}; see fathom list sets"
+    return f"nothing to read at {str(source)!r}: looked for {place}{hint} ({named})"

@@ -7,13 +7,14 @@ import re
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 
 from fathom.data.fingerprint import fingerprint
 from fathom.errors import SourceError
 
-__all__ = ["BASE_KEY", "IMAGE_TYPE", "PARTS", "Source", "short_name", "with_base"]
+__all__ = ["BASE_KEY", "IMAGE_TYPE", "PARTS", "KnownSet", "Source", "short_name", "with_base"]
 
 PARTS = ("train", "valid", "test")
 
@@ -47,14 +48,39 @@ class Source:
         assert "train" in self.parts, list(self.parts)
         assert set(self.parts) <= set(PARTS), list(self.parts)
         for part, table in self.parts.items():
-            if table.num_rows == 0:
-                raise SourceError(f"{self.place or self.name}: holds no rows for {part}")
+            check_any_row(self.place or self.name, part, table)
             _check_same_columns(self.place or self.name, part, self.parts["train"], table)
 
     @cached_property
     def fingerprint(self) -> str:
         """sha256 over the schema and the values of each part; pictures in files count by path and size."""
         return fingerprint(self.parts, self.place)
+
+
+@dataclass(frozen=True)
+class KnownSet:
+    """A data set that has a name, so that no path is needed.
+
+    Attributes:
+        summary: what it is, in a line.
+        rows: the number of rows in all parts.
+        licence: what its publisher states.
+        target: the columns that are usually predicted.
+    """
+
+    summary: str
+    rows: int
+    licence: str
+    target: tuple[str, ...]
+
+    def facts(self) -> dict[str, Any]:
+        """What else is known of it, as JSON holds it."""
+        return {"rows": self.rows, "target": list(self.target), "licence": self.licence}
+
+
+def check_any_row(where: str, part: str, table: pa.Table) -> None:
+    if table.num_rows == 0:
+        raise SourceError(f"{where}: holds no rows for {part}")
 
 
 def _check_same_columns(where: str, part: str, train: pa.Table, other: pa.Table) -> None:

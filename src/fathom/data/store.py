@@ -3,14 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
 from fathom.signals import SAMPLE, Batch, Ragged, Samples, order
 
-__all__ = ["Batches", "TensorStore"]
+__all__ = ["Batches", "Drawing", "Store", "TensorStore"]
+
+
+class Drawing(Protocol):
+    """The samples of a store in the shuffled order of one epoch after another."""
+
+    def batch(self, epoch: int, start: int, stop: int) -> Batch:
+        """The samples at the places ``[start, stop)`` of an epoch's order."""
+
+
+class Store(Protocol):
+    """Encoded samples, in memory or in files."""
+
+    def __len__(self) -> int: ...
+
+    def batch(self, index: Tensor) -> Batch:
+        """The samples named by (B,) int64, each tensor (B, ...)."""
+
+    def in_order(self, size: int) -> Iterator[Batch]:
+        """All samples once, in order, ``size`` at a time."""
+
+    def drawing(self, seed: int) -> Drawing:
+        """All samples in each epoch's order, which is a pure function of the store, the seed and the epoch."""
 
 
 class TensorStore:
@@ -26,12 +48,13 @@ class TensorStore:
         rows = {len(value) for value in tensors.values()}
         assert len(rows) == 1, f"tensors of differing length: { {key: len(value) for key, value in tensors.items()} }"
         self.tensors = tensors
-        self.samples = Samples.whole(rows.pop()) if samples is None else samples
-        self._windowed = windowed
+        self.num_rows = rows.pop()
+        self.samples = Samples.whole(self.num_rows) if samples is None else samples
+        self.windowed = windowed
 
     def holding(self, tensors: Batch) -> TensorStore:
         """The same samples of other tensors of the same rows."""
-        return TensorStore(tensors, self.samples, self._windowed)
+        return TensorStore(tensors, self.samples, self.windowed)
 
     def __len__(self) -> int:
         return len(self.samples)
@@ -52,13 +75,29 @@ class TensorStore:
         for start in range(0, len(self), size):
             yield self.batch(torch.arange(start, min(start + size, len(self))))
 
+    def drawing(self, seed: int) -> Drawing:
+        return _Shuffled(self, seed)
+
     def _select(self, key: str, value: Tensor | Ragged, rows: Tensor, index: Tensor) -> Tensor | Ragged:
         if isinstance(value, Tensor):
             return value.index_select(0, rows)
         starts, lengths = self.samples.starts, self.samples.lengths
-        if key in self._windowed and starts is not None and lengths is not None:
+        if key in self.windowed and starts is not None and lengths is not None:
             return value.windows(rows, starts[index], lengths[index])
         return value.select(rows)
+
+
+class _Shuffled:
+    """Draws all samples of a store in memory, each epoch in an order of its own."""
+
+    def __init__(self, store: TensorStore, seed: int) -> None:
+        self._store, self._seed = store, seed
+        self._epoch, self._order = -1, torch.empty(0)
+
+    def batch(self, epoch: int, start: int, stop: int) -> Batch:
+        if epoch != self._epoch:
+            self._epoch, self._order = epoch, order(self._seed, epoch, len(self._store))
+        return self._store.batch(self._order[start:stop])
 
 
 class Batches:
@@ -75,13 +114,11 @@ class Batches:
         ranks: how many slices there are.
     """
 
-    def __init__(self, store: TensorStore, size: int, *, seed: int, rank: int = 0, ranks: int = 1) -> None:
-        self.store = store
+    def __init__(self, store: Store, size: int, *, seed: int, rank: int = 0, ranks: int = 1) -> None:
         self.per_epoch = max(1, -(-len(store) // size))
         self._slice = (rank, ranks)
-        self._seed = seed
+        self._samples, self._drawing = len(store), store.drawing(seed)
         self._epoch, self._place = 0, 0
-        self._order: tuple[Tensor, ...] = ()
 
     @property
     def epoch(self) -> float:
@@ -93,17 +130,22 @@ class Batches:
 
     def restore(self, state: Mapping[str, Any]) -> None:
         self._epoch, self._place = state["epoch"], state["place"]
-        self._order = ()
 
     def __iter__(self) -> Batches:
         return self
 
     def __next__(self) -> Batch:
         if self._place == self.per_epoch:
-            self._epoch, self._place, self._order = self._epoch + 1, 0, ()
-        if not self._order:
-            self._order = order(self._seed, self._epoch, len(self.store)).tensor_split(self.per_epoch)
-        index = self._order[self._place]
+            self._epoch, self._place = self._epoch + 1, 0
+        start, stop = _part(self._samples, self.per_epoch, self._place)
         self._place += 1
         rank, ranks = self._slice
-        return self.store.batch(index if ranks == 1 else index.tensor_split(ranks)[rank])
+        first, last = _part(stop - start, ranks, rank)
+        return self._drawing.batch(self._epoch, start + first, start + last)
+
+
+def _part(count: int, parts: int, number: int) -> tuple[int, int]:
+    """Where one of several parts of nearly equal size starts and stops; the first ones are larger by one."""
+    size, larger = divmod(count, parts)
+    start = number * size + min(number, larger)
+    return start, start + size + (number < larger)

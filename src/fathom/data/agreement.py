@@ -1,0 +1,162 @@
+"""Files that are read as one source: brought to the same columns, and each column to one type."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from fathom.data.source import Source
+from fathom.data.tree import told_few
+from fathom.errors import SourceError
+
+__all__ = ["ReadFile", "same_columns", "same_types"]
+
+
+@dataclass(frozen=True)
+class ReadFile:
+    """One file that was read: which part it is of, what it is called, and what is in it."""
+
+    part: str
+    name: str
+    source: Source
+    untyped: bool
+
+    @property
+    def table(self) -> pa.Table:
+        return self.source.parts["train"]
+
+
+def same_columns(files: Sequence[ReadFile], place: Path) -> tuple[list[ReadFile], tuple[str, ...]]:
+    """Bring the columns of all files into the order of the first; what train lacks is left out, and said.
+
+    Raises:
+        SourceError: a shard has other columns, or a part lacks some of train's.
+    """
+    kept, notes = [], []
+    for file in files:
+        check_same_shards(next(found for found in files if found.part == file.part), file, place)
+        wanted = files[0].table.column_names
+        lacking = [name for name in wanted if name not in file.table.column_names]
+        surplus = [name for name in file.table.column_names if name not in wanted]
+        if lacking and not leaves_target_out(lacking, surplus):
+            raise SourceError(f"{place}: {file.name} lacks columns that {files[0].name} has: {told_few(lacking)}")
+        if lacking:
+            notes.append(f"{file.name} is left out: it lacks {lacking[0]}, which {files[0].name} has; predict it later")
+            continue
+        if surplus:
+            notes.append(f"columns of {file.name} that {files[0].name} lacks are left out: {told_few(surplus)}")
+        kept.append(_with_table(file, in_this_order(file.table, wanted)))
+    return kept, tuple(dict.fromkeys(notes))
+
+
+def check_same_shards(first: ReadFile, second: ReadFile, place: Path) -> None:
+    differing = set(first.table.column_names) ^ set(second.table.column_names)
+    if differing:
+        raise SourceError(
+            f"{place}: the shards {first.name} and {second.name} differ in their columns: {told_few(sorted(differing))}"
+        )
+
+
+def in_this_order(table: pa.Table, names: Sequence[str]) -> pa.Table:
+    """The columns of those names, whatever their order in the table."""
+    return table.select(names)
+
+
+def leaves_target_out(lacking: Sequence[str], surplus: Sequence[str]) -> bool:
+    """Whether a file has every column but one: rows to predict, as contests hand them out."""
+    return len(lacking) == 1 and not surplus
+
+
+def same_types(files: Sequence[ReadFile], place: Path) -> tuple[list[ReadFile], tuple[str, ...]]:
+    """Bring each column to one type in all files: whole numbers to decimals, missing to any type.
+
+    Raises:
+        SourceError: a column has types that no type holds both of.
+    """
+    tables = [file.table for file in files]
+    notes = []
+    for index, name in enumerate(files[0].table.column_names):
+        columns = [table.column(index) for table in tables]
+        kinds = {column.type for column in columns}
+        if len(kinds) == 1:
+            continue
+        wanted = _common_type(files, columns, name, place)
+        if pa.types.is_string(wanted) and any(map(_holds_numbers, columns)):
+            notes.append(f"column {name!r} is text, as it holds words in {_first(files, columns, pa.string())}")
+        for row, table in enumerate(tables):
+            as_wanted = cast(columns[row], wanted)
+            tables[row] = table.set_column(index, pa.field(name, wanted), as_wanted)
+    return [_with_table(file, table) for file, table in zip(files, tables, strict=True)], tuple(notes)
+
+
+def _common_type(files: Sequence[ReadFile], columns: Sequence[pa.ChunkedArray], name: str, place: Path) -> pa.DataType:
+    kinds = list(dict.fromkeys(column.type for column in columns if has_value(column)))
+    while len(kinds) > 1:
+        first, second, *rest = kinds
+        common = type_of_two(first, second, untyped=all(file.untyped for file in files))
+        if common is None:
+            raise SourceError(_differing(files, columns, first, second, name, place))
+        kinds = list(dict.fromkeys([common, *rest]))
+    return kinds[0] if kinds else pa.string()
+
+
+def type_of_two(first: pa.DataType, second: pa.DataType, *, untyped: bool) -> pa.DataType | None:
+    """The type that loses nothing of either; of files that are text, whole numbers may be words again."""
+    both = {first, second}
+    if both == {pa.int64(), pa.float64()}:
+        return pa.float64()
+    if untyped and both == {pa.int64(), pa.string()}:
+        return pa.string()
+    if both <= {pa.string(), pa.large_string()}:
+        return pa.large_string()
+    if all(map(pa.types.is_list, both)):
+        inner = type_of_two(first.value_type, second.value_type, untyped=False)
+        empty = {kind for kind in both if pa.types.is_null(kind.value_type)}
+        return max(both - empty, key=str) if empty else None if inner is None else pa.list_(inner)
+    if all(map(pa.types.is_timestamp, both)) and first.tz == second.tz:
+        return max(both, key=lambda kind: ("s", "ms", "us", "ns").index(kind.unit))
+    return None
+
+
+def cast(column: pa.ChunkedArray, wanted: pa.DataType) -> pa.ChunkedArray:
+    if not has_value(column):
+        return pa.chunked_array([pa.nulls(len(column), wanted)])
+    return column.cast(wanted)
+
+
+def has_value(column: pa.ChunkedArray) -> bool:
+    return column.null_count < len(column)
+
+
+def _holds_numbers(column: pa.ChunkedArray) -> bool:
+    return pa.types.is_integer(column.type) and has_value(column)
+
+
+def _first(files: Sequence[ReadFile], columns: Sequence[pa.ChunkedArray], kind: pa.DataType) -> str:
+    return next(f.name for f, c in zip(files, columns, strict=True) if c.type == kind and has_value(c))
+
+
+def _differing(
+    files: Sequence[ReadFile],
+    columns: Sequence[pa.ChunkedArray],
+    first: pa.DataType,
+    second: pa.DataType,
+    name: str,
+    place: Path,
+) -> str:
+    told = []
+    for kind in (first, second):
+        row = next(k for k, column in enumerate(columns) if column.type == kind and has_value(column))
+        example = pc.drop_null(columns[row])[0].as_py()
+        told.append(f"{kind} in {files[row].name} ({example!r:.40})")
+    remedy = f"; text=({name!r},) reads it as text in both" if all(file.untyped for file in files) else ""
+    return f"{place}: column {name!r} holds {told[0]} and {told[1]}{remedy}"
+
+
+def _with_table(file: ReadFile, table: pa.Table) -> ReadFile:
+    source = replace(file.source, parts={"train": table})
+    return replace(file, source=source)

@@ -1,0 +1,138 @@
+"""Bytes become text: packed or not, in whichever encoding holds for the whole file."""
+
+from __future__ import annotations
+
+import codecs
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pyarrow as pa
+
+from fathom.errors import SourceError
+
+__all__ = ["Encoding", "encodings_of", "first_bytes", "open_bytes", "told_encoding", "whole_text"]
+
+GZIP = b"\x1f\x8b"
+CHUNK_BYTES = 1 << 22
+
+BYTE_ORDER_MARKS = (
+    (b"\xef\xbb\xbf", "utf-8"),
+    (b"\xff\xfe\0\0", "utf-32-le"),
+    (b"\0\0\xfe\xff", "utf-32-be"),
+    (b"\xff\xfe", "utf-16-le"),
+    (b"\xfe\xff", "utf-16-be"),
+)
+ENCODINGS = ("utf-8", "cp1252", "latin-1")
+"""Tried in this order where there is no mark; the last one can decode anything."""
+
+Encoding = tuple[str, int]
+"""The name of an encoding, and how many bytes of mark stand before the text."""
+
+FEWEST_ZEROS = 4
+"""Fewer zero bytes are damage, and no sign of letters of two bytes."""
+
+UNDECODED = re.compile("[\udc80-\udcff]")
+
+
+@contextmanager
+def open_bytes(place: Path) -> Iterator[pa.NativeFile]:
+    """The bytes of a file, unpacked where it is packed with gzip, whatever its name says."""
+    with place.open("rb") as file:
+        packed = _is_packed(file.read(len(GZIP)))
+    with pa.input_stream(str(place), compression="gzip" if packed else None) as stream:
+        yield stream
+
+
+def _is_packed(start: bytes) -> bool:
+    return start == GZIP
+
+
+def first_bytes(place: Path, count: int) -> bytes:
+    """The first ``count`` bytes of a file, unpacked; all of them if there are no more."""
+    with open_bytes(place) as stream:
+        return bytes(stream.read(count))
+
+
+def encodings_of(head: bytes) -> tuple[Encoding, ...]:
+    """The encodings that a file may have, in the order in which to try them.
+
+    Args:
+        head: its first bytes.
+    """
+    for mark, encoding in BYTE_ORDER_MARKS:
+        if head.startswith(mark):
+            rest = tuple((other, 0) for other in ENCODINGS[1:]) if encoding == "utf-8" else ()
+            return ((encoding, len(mark)), *rest)
+    wide = _wide_encoding(head)
+    return ((wide, 0),) if wide else tuple((encoding, 0) for encoding in ENCODINGS)
+
+
+def _wide_encoding(head: bytes) -> str | None:
+    """UTF-16 without a mark: of plain letters every other byte is zero."""
+    pairs = len(head) // 2
+    low, high = head[0 : 2 * pairs : 2].count(0), head[1 : 2 * pairs : 2].count(0)
+    if max(low, high) < FEWEST_ZEROS or min(low, high) > 0.05 * pairs or max(low, high) < 0.4 * pairs:
+        return None
+    return "utf-16-le" if high > low else "utf-16-be"
+
+
+def told_encoding(place: Path, encoding: str) -> tuple[str, ...]:
+    """A note for an encoding other than UTF-8.
+
+    Raises:
+        SourceError: most of what is not ASCII is UTF-8 after all, so that the file is damaged.
+    """
+    if encoding == "utf-8":
+        return ()
+    if encoding in ENCODINGS:
+        _check_no_damaged_utf8(place)
+    return (f"the text is not UTF-8; it was read as {encoding}",)
+
+
+def _check_no_damaged_utf8(place: Path) -> None:
+    good, bad, line, first = 0, 0, 1, ""
+    decoder = codecs.getincrementaldecoder("utf-8")("surrogateescape")
+    with open_bytes(place) as stream:
+        while chunk := bytes(stream.read(CHUNK_BYTES)):
+            text = decoder.decode(chunk)
+            if text.isascii():
+                line += text.count("\n") if not bad else 0
+                continue
+            undecoded = UNDECODED.findall(text)
+            if undecoded and not bad:
+                first = undecoded[0]
+                line += text.count("\n", 0, text.index(first))
+            elif not bad:
+                line += text.count("\n")
+            bad += len(undecoded)
+            good += sum(not letter.isascii() for letter in text) - len(undecoded)
+    if good > bad:
+        shown = first.encode("utf-8", "surrogateescape")
+        raise SourceError(
+            f"{place}: line {line} holds the byte 0x{shown.hex()}, no UTF-8, which {good:,} other letters are; "
+            "mend that line, or save the file anew as UTF-8"
+        )
+
+
+def whole_text(place: Path) -> tuple[str, tuple[str, ...]]:
+    """The text of a file, and notes on how it was read.
+
+    Raises:
+        SourceError: it is in no encoding that is known, or damaged.
+    """
+    with open_bytes(place) as stream:
+        data = bytes(stream.read())
+    for encoding, skipped in encodings_of(data[:CHUNK_BYTES]):
+        try:
+            text = str(memoryview(data)[skipped:], encoding)
+        except UnicodeDecodeError:
+            continue
+        return text, told_encoding(place, encoding)
+    raise SourceError(undecodable(place))
+
+
+def undecodable(place: Path) -> str:
+    """The message for a file that no encoding fits."""
+    return f"{place}: the text is in none of the encodings {', '.join(ENCODINGS)}, utf-16; save it as UTF-8"
