@@ -15,7 +15,7 @@ from fathom.network import Layout, Network, choose_layout
 from fathom.registry import Choice, Entry
 from fathom.runtime import seeded
 from fathom.schema import Schema
-from fathom.signals import Batch, split_batch
+from fathom.signals import Batch, entered_key, split_batch
 
 ROWS = 24
 
@@ -86,7 +86,7 @@ def test_a_picture_and_numbers_are_fused():
     before = built.predict(batch)["class"]["probability"]
     for key in built.input_keys:
         other = {**batch, key: batch[key].flip(0)}
-        other.pop(f"{key}/entered", None)
+        other.pop(entered_key(key), None)
         assert not torch.allclose(built.predict(other)["class"]["probability"], before), key
 
 

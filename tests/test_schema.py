@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 
 import numpy as np
 import pyarrow as pa
@@ -20,7 +21,7 @@ REAL = {
     "adult_train": ("income", "category", set(), ADULT_NUMBERS),
     "titanic": ("Survived", "category", {"PassengerId", "Name", "Ticket", "Cabin"}, {"Age", "Fare", "Pclass"}),
     "california_housing": (CALIFORNIA, "number", set(), {"latitude", "median_income", CALIFORNIA}),
-    "bike_sharing_day": ("cnt", "number", {"instant", "dteday"}, {"temp", "hum", "cnt"}),
+    "bike_sharing_day": ("cnt", "number", {"instant"}, {"temp", "hum", "cnt"}),
     "bike_sharing_hour": ("cnt", "number", {"instant"}, {"temp", "hr", "cnt"}),
 }
 
@@ -61,7 +62,8 @@ def test_kinds_and_roles_of_real_tables_are_what_a_person_would_say(real):
     assert {name for name, role in roles(schema).items() if role == "ignore"} == ignored
     used = {name for name, role in roles(schema).items() if role != "ignore"}
     words = {name for name in used if pa.types.is_string(rows[name].type)}
-    assert all(kinds(schema)[name] == "category" for name in words)
+    assert {name for name in words if kinds(schema)[name] != "category"} == words & {"dteday"}
+    assert all(kinds(schema)[name] == "datetime" for name in words & {"dteday"})
     assert all(kinds(schema)[name] == "number" for name in numbers)
     assert all(reason for *_, reason in schema.rows())
 
@@ -141,7 +143,7 @@ def test_a_table_with_nothing_to_learn_is_refused():
 
 
 def test_a_role_for_a_column_that_no_kind_reads_is_refused():
-    rows = small().append_column("lists", pa.array([[1, 2]] * 40))
+    rows = small().append_column("lists", pa.array([[1, 2], [3]] * 20))
     assert roles(Schema.infer(rows, ["y"]))["lists"] == "ignore"
     with pytest.raises(SchemaError, match=r"column 'lists' holds list.*which no kind reads"):
         Schema.infer(rows, ["y"], roles={"lists": "input"})
@@ -254,3 +256,72 @@ def test_what_was_rebuilt_is_decoded_by_column(names):
     np.testing.assert_allclose(decoded["size"].to_numpy(), rows["size"].to_numpy(), rtol=1e-6)
     if "colour" in names:
         assert decoded["colour"].to_pylist() == rows["colour"].to_pylist()
+
+
+DATES = {
+    "tabular/bike_sharing_hour.csv": {"dteday"},
+    "tabular/compas-scores-two-years.csv": {
+        *("compas_screening_date", "dob", "c_jail_in", "c_jail_out", "c_offense_date", "c_arrest_date"),
+        *("r_offense_date", "r_jail_in", "r_jail_out", "vr_offense_date", "screening_date", "v_screening_date"),
+        *("in_custody", "out_custody"),
+    },
+    "tabular/titanic.csv": set(),
+    "timeseries/airline-passengers.csv": {"Month"},
+    "timeseries/daily-min-temperatures.csv": {"Date"},
+    "timeseries/ett/ETTh1.csv": {"date"},
+    "timeseries/weather_jena2020.csv": {"date"},
+    "timeseries/nab/realKnownCause/nyc_taxi.csv": {"timestamp"},
+}
+
+
+@pytest.mark.parametrize("place", DATES)
+def test_dates_of_real_tables_are_dates_and_nothing_else_is(place, data_directory):
+    found = kinds(Schema.infer(fathom.read(data_directory / place).parts["train"], []))
+    assert {name for name, kind in found.items() if kind == "datetime"} == DATES[place]
+    assert "multilabel" not in found.values()
+
+
+def test_what_the_cells_settle_is_an_option_of_the_kind():
+    rows = small()
+    rows = rows.append_column("day", pa.array(["01/02/2026", "25/02/2026"] * 20))
+    rows = rows.append_column("tags", pa.array(["a|b", "b|c|a", "c|a", "b"] * 10))
+    column = {column.name: column for column in Schema.infer(rows, ["y"]).columns}
+    assert (column["day"].kind.name, column["day"].kind.options) == ("datetime", {"dayfirst": True})
+    assert (column["tags"].kind.name, column["tags"].kind.options) == ("multilabel", {"separator": "|"})
+    said = Schema.infer(rows, ["y"], kinds={"day": "datetime", "tags": {"name": "multilabel", "separator": ","}})
+    column = {column.name: column for column in said.columns}
+    assert column["day"].kind.options == {"dayfirst": True}
+    assert column["tags"].kind.options == {"separator": ","}
+
+
+def test_a_column_of_dates_with_a_mistake_is_named_unless_it_is_ignored():
+    rows = small().append_column("when", pa.array([f"2026-01-{1 + k % 28:02}" for k in range(39)] + ["soon"]))
+    with pytest.raises(SchemaError, match=r"column 'when': row 39 holds 'soon'"):
+        Schema.infer(rows, ["y"])
+    assert roles(Schema.infer(rows, ["y"], roles={"when": "ignore"}))["when"] == "ignore"
+    assert kinds(Schema.infer(rows, ["y"], kinds={"when": "category"}))["when"] == "category"
+    with pytest.raises(SchemaError, match=r"column 'when': row 39 holds 'soon'"):
+        Schema.infer(rows, ["y"], kinds={"when": "datetime"}).fit(rows)
+
+
+def test_dates_that_can_be_read_in_two_ways_are_settled_by_an_option():
+    rows = small().append_column("when", pa.array(["01/02/2026", "03/04/2026"] * 20))
+    with pytest.raises(SchemaError, match=r"column 'when': '01/02/2026'.*dayfirst=true"):
+        Schema.infer(rows, ["y"])
+    kind = {"name": "datetime", "dayfirst": True}
+    schema = Schema.infer(rows, ["y"], kinds={"when": kind}).fit(rows)
+    restored = Schema.from_state(json.loads(json.dumps(schema.state())))
+    first, second = (found.encode(rows).tensors["pack/datetime"] for found in (schema, restored))
+    assert torch.equal(first, second)
+    with pytest.raises(SchemaError, match=r"column 'when': .*dayfirst"):
+        Schema.infer(rows, ["y"], kinds={"when": "datetime"}).fit(rows)
+
+
+def test_ten_thousand_columns_take_seconds():
+    draw = np.random.default_rng(0)
+    rows = pa.table({f"column {k}": values for k, values in enumerate(draw.normal(0, 1, (10_000, 50)))})
+    started = time.process_time()
+    schema = Schema.infer(rows, ["column 0"]).fit(rows)
+    assert schema.encode(rows).tensors["pack/number"].shape == (50, 9999)
+    assert schema.inputs()["pack/number"][1].count == 9999
+    assert time.process_time() - started < 10

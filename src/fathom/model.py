@@ -26,7 +26,7 @@ from fathom.kinds import UNSEEN
 from fathom.network import Layout, Network
 from fathom.runtime import fsync_directory, seeded, write_atomic
 from fathom.schema import Schema
-from fathom.signals import WEIGHT, Batch, Ragged, Role, target_key, to_device
+from fathom.signals import WEIGHT, Batch, Ragged, Role, beside_key, target_key, to_device
 from fathom.training.weights import load_weights, no_larger_than, read_weights, saved_weights
 
 __all__ = ["SKILL", "Metric", "Model", "Scores"]
@@ -115,9 +115,9 @@ class Model:
                     parts.setdefault(name, {}).setdefault(key, []).append(value.cpu())
         return {name: {key: torch.cat(v).numpy() for key, v in heads.items()} for name, heads in parts.items()}
 
-    def prepared(self, table: pa.Table) -> TensorStore:
-        """Rows encoded for training and choosing, with all computed that no training changes."""
-        store = self.schema.encode(table)
+    def prepared(self, table: pa.Table, *, whole: bool = True) -> TensorStore:
+        """Rows, or a piece of them, encoded for training and choosing, with all computed that no training changes."""
+        store = self.schema.encode(table, whole=whole)
         self.network.eval()
         return store.holding(self.network.prepared(store.tensors))
 
@@ -281,23 +281,23 @@ class Model:
         assert truth is not None, f"head of {name!r} has metrics, but its kind gives no truth"
         if not _known(truth).any():
             raise SchemaError(f"none of {len(truth):,} rows has a value of {name!r} that the model knows")
-        key = f"{target_key(name)}/{UNSEEN}"
+        key = beside_key(target_key(name), UNSEEN)
         unseen = store.drawn(key) if key in store.tensors else None
         if isinstance(unseen, Tensor):
             truth = np.where(unseen.numpy(), self.schema.targets()[name][1].num_outputs, truth)
         return _Rows(truth, _known(truth), _weights(store), groups, seed)
 
     def _truth(self, name: str, store: TensorStore) -> np.ndarray | None:
-        column = next((c for c in self.schema.of_role(Role.TARGET) if c.name == name), None)
-        if column is not None and column.fitted is not None:
-            return column.fitted.truth(store.drawn(target_key(name)))
-        value = store.drawn(name)
-        return None if isinstance(value, Ragged) else value.numpy()
+        kind = self.schema.answered(name)
+        if kind is not None:
+            return kind.truth(store.drawn(target_key(name) if name in self.targets else name))
+        head: Any = self.network.heads[self.network.head_names.index(name)]
+        return np.asarray(head.truth(store.drawn(name)))
 
     def _values(self, name: str, answer: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """A prediction in the target's own unit; what was rebuilt stays in the unit of its tensor."""
-        column = next((c for c in self.schema.of_role(Role.TARGET) if c.name == name), None)
-        return dict(answer) if column is None or column.fitted is None else column.fitted.values(answer)
+        """A prediction in the column's own unit; what was rebuilt of several stays in the unit of their tensor."""
+        kind = self.schema.answered(name)
+        return dict(answer) if kind is None else kind.values(answer)
 
     def _trivial(self, name: str, rows: int) -> dict[str, np.ndarray] | None:
         answers = self.network.trivial(rows).get(name)

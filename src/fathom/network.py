@@ -23,6 +23,7 @@ from fathom.signals import (
     Signal,
     SignalSpec,
     batch_size,
+    beside_key,
     entered_key,
     target_key,
 )
@@ -151,7 +152,7 @@ class Network(nn.Module):
     def forward(self, batch: Batch) -> Signal:
         """The state on which the heads stand, from the input tensors of a batch."""
         signals = [
-            chain(batch.get(key), batch.get(entered_key(key)), batch.get(f"{key}/size"))
+            chain(batch.get(key), batch.get(entered_key(key)), batch.get(beside_key(key, "size")))
             for key, chain in zip(self.input_keys, self.branches, strict=True)
         ]
         signal = _joined(signals) if signals else self._nothing(batch)

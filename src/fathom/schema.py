@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,21 +12,19 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import torch
 
+from fathom.data.columns import emptied
 from fathom.data.source import BASE_KEY
 from fathom.data.store import TensorStore
 from fathom.errors import SchemaError, unknown_name
-from fathom.kinds import KINDS, Claim, Kind, Statistics
+from fathom.inference import infer_column
+from fathom.kinds import KINDS, Kind, Statistics
 from fathom.registry import Choice
-from fathom.signals import WEIGHT, Batch, Ragged, Role, Samples, input_key, pack_key, target_key
+from fathom.signals import WEIGHT, Batch, Ragged, Role, Samples, beside_key, input_key, pack_key, target_key
 
 __all__ = ["Column", "Schema"]
 
-MOSTLY_DISTINCT = 0.5
-FEWEST_ROWS_OF_IDENTIFIERS = 20
 Counts = Mapping[str, Statistics]
 """Each column that is used to its kind's statistics of some rows."""
-INDEX_NAMES = ("id", "index", "row", "instant", "unnamed: 0", "")
-IDENTIFIER_ENDINGS = ("_id", "_ID", "_Id", " id", " ID", " Id", "-id", "-ID", "Id", "ID")  # but not paid, Madrid
 
 
 @dataclass(frozen=True)
@@ -38,6 +37,7 @@ class Column:
         kind: the kind's name and options.
         reason: a few words for the table.
         fitted: the kind with its state, once fitted; ignored columns never are.
+        missing: values of it that mean unknown.
     """
 
     name: str
@@ -45,6 +45,7 @@ class Column:
     kind: Choice
     reason: str
     fitted: Kind | None = None
+    missing: tuple[str, ...] = ()
 
     @property
     def packed(self) -> bool:
@@ -65,6 +66,7 @@ class Schema:
         *,
         kinds: Mapping[str, Any] | None = None,
         roles: Mapping[str, str] | None = None,
+        missing: Mapping[str, tuple[str, ...]] | None = None,
     ) -> Schema:
         """Decide the kind and the role of every column from all cells of a table.
 
@@ -73,6 +75,7 @@ class Schema:
             targets: the columns that are asked for; none asks for every input to be rebuilt.
             kinds: column to kind, where the user says it.
             roles: column to role, where the user says it.
+            missing: column to values of it that mean unknown; the cells of ``table`` that hold them are empty.
 
         Raises:
             SchemaError: a column, kind or role that does not exist, a target without a label, or two columns of a
@@ -80,13 +83,15 @@ class Schema:
         """
         given_roles = {name: _role(name, role) for name, role in (roles or {}).items()}
         given_roles |= dict.fromkeys(targets, Role.TARGET)
-        for name in (*given_roles, *(kinds or {})):
-            if name not in table.column_names:
+        known = set(table.column_names)
+        for name in (*given_roles, *(kinds or {}), *(missing or {})):
+            if name not in known:
                 raise SchemaError(unknown_name("column", name, table.column_names))
-        columns = tuple(
-            _infer_column(name, table, given_roles.get(name), (kinds or {}).get(name)) for name in table.column_names
-        )
-        schema = cls(columns)
+        columns = [
+            _inferred(name, table, given_roles.get(name), (kinds or {}).get(name)) for name in table.column_names
+        ]
+        unknown = {name: tuple(values) for name, values in (missing or {}).items()}
+        schema = cls(tuple(replace(column, missing=unknown.get(column.name, ())) for column in columns))
         schema._check_targets(table)
         schema._check_single_roles()
         if not schema.of_role(Role.INPUT) and not schema.of_role(Role.TARGET):
@@ -101,19 +106,33 @@ class Schema:
         """The name of the column that holds sample weights."""
         return next((column.name for column in self.of_role(Role.WEIGHT)), None)
 
+    def words(self, role: Role) -> dict[str, list[str]]:
+        """The columns of a role that hold one word of a known set, each with that set."""
+        states = {
+            column.name: column.fitted.state
+            for column in self.of_role(role)
+            if column.kind.name == "category" and column.fitted
+        }
+        return {name: list(state["values"]) for name, state in states.items() if state["type"] == "string"}
+
     def fit(self, table: pa.Table) -> Schema:
         """The same schema with every kind fitted on the rows of ``table`` (training rows alone)."""
         return self.fit_counted(self.count(table))
 
-    def count(self, table: pa.Table) -> Counts:
-        """The statistics of some training rows, plain JSON: of a shard, of one of several hospitals."""
-        weight, used = self.weights(table), self.of_role(Role.INPUT, Role.TARGET)
+    def count(self, table: pa.Table, *, whole: bool = True) -> Counts:
+        """The statistics of some training rows, plain JSON: of a shard, of one of several hospitals.
+
+        Args:
+            table: the rows.
+            whole: whether these are all the rows, so that not every weight may be 0.
+        """
+        weight, used = self.weights(table, whole=whole), self.of_role(Role.INPUT, Role.TARGET)
         return {column.name: _counted(column, self._cells(table, column), weight) for column in used}
 
     def merge(self, first: Counts, second: Counts) -> Counts:
         """The statistics of two sets of rows together."""
         used = self.of_role(Role.INPUT, Role.TARGET)
-        return {c.name: KINDS.get(c.kind.name).factory.merge(first[c.name], second[c.name]) for c in used}
+        return {column.name: _merged(column, first[column.name], second[column.name]) for column in used}
 
     def fit_counted(self, counts: Counts) -> Schema:
         """The same schema with every kind fitted on the rows that were counted, wherever they are."""
@@ -121,8 +140,12 @@ class Schema:
             tuple(_fitted(column, counts[column.name]) if column.name in counts else column for column in self.columns)
         )
 
-    def weights(self, table: pa.Table) -> np.ndarray | None:
+    def weights(self, table: pa.Table, *, whole: bool = True) -> np.ndarray | None:
         """(N,) float64 sample weights, or None where no column has that role.
+
+        Args:
+            table: the rows.
+            whole: whether these are all the rows, so that not every weight may be 0.
 
         Raises:
             SchemaError: a weight is missing, negative or infinite, or all are 0.
@@ -136,22 +159,33 @@ class Schema:
         allowed = np.isfinite(values) & (values >= 0)
         if not allowed.all():
             raise SchemaError(f"column {self.weight!r} holds weights; row {int(np.argmin(allowed))} is not 0 or more")
-        if not values.any():
+        if whole and not values.any():
             raise SchemaError(f"column {self.weight!r} holds weights; every one is 0")
         return values
 
-    def encode(self, table: pa.Table, *, targets: bool = True) -> TensorStore:
+    def check(self, table: pa.Table) -> None:
+        """Look at the cells of rows that are encoded late, so that one that cannot be read is told early.
+
+        Raises:
+            SourceError: there is one.
+        """
+        for column in self.of_role(Role.INPUT, Role.TARGET):
+            KINDS.get(column.kind.name).factory.check(self._cells(table, column))
+
+    def encode(self, table: pa.Table, *, targets: bool = True, whole: bool = True) -> TensorStore:
         """Turn rows into tensors.
 
         Args:
             table: rows with every input column, and every target column if ``targets``.
             targets: whether targets are encoded too.
+            whole: whether these are all the rows, so that not every weight may be 0.
 
         Raises:
             SchemaError: a column is missing, or a cell does not fit its column's kind.
         """
         wanted = self.of_role(Role.INPUT, Role.TARGET, Role.WEIGHT) if targets else self.of_role(Role.INPUT)
-        absent = [column.name for column in wanted if column.name not in table.column_names]
+        given = set(table.column_names)
+        absent = [column.name for column in wanted if column.name not in given]
         if absent:
             hint = unknown_name("column", absent[0], table.column_names)
             raise SchemaError(f"{len(absent)} of the model's columns are not in the data; {hint}")
@@ -159,11 +193,11 @@ class Schema:
         windowed: set[str] = set()
         for column in self.of_role(Role.TARGET) if targets else ():
             encoded = self._encode(table, column)
-            tensors |= {_joined_key(target_key(column.name), name): value for name, value in encoded.items()}
+            tensors |= {beside_key(target_key(column.name), name): value for name, value in encoded.items()}
             drawn = _kind(column).samples(encoded[""])
             if drawn.starts is not None:
                 samples, windowed = drawn, windowed | {target_key(column.name)}
-        weights = self.weights(table) if targets else None
+        weights = self.weights(table, whole=whole) if targets else None
         if weights is not None:
             tensors[WEIGHT] = torch.from_numpy(weights.astype(np.float32))
         if not tensors:
@@ -171,27 +205,34 @@ class Schema:
         return TensorStore(tensors, samples or Samples.whole(table.num_rows), frozenset(windowed))
 
     def inputs(self) -> dict[str, tuple[str, Any]]:
-        """Each input tensor of a batch, with the name of its kind and its spec."""
+        """Each input tensor of a batch, with the kind whose nets and heads it takes, and its spec."""
         found: dict[str, tuple[str, Any]] = {}
         for kind, packed in self._packs().items():
             specs = [_kind(column).spec for column in packed]
             found[pack_key(kind)] = (kind, type(specs[0]).join(specs))
         for column in self.of_role(Role.INPUT):
             if not column.packed:
-                found[input_key(column.name)] = (column.kind.name, _kind(column).spec)
+                found[input_key(column.name)] = (_form(column), _kind(column).spec)
         return found
 
     def targets(self) -> dict[str, tuple[str, Any]]:
-        """Each target column, with the name of its kind and its spec."""
-        return {column.name: (column.kind.name, _kind(column).spec) for column in self.of_role(Role.TARGET)}
+        """Each target column, with the kind whose nets and heads it takes, and its spec."""
+        return {column.name: (_form(column), _kind(column).spec) for column in self.of_role(Role.TARGET)}
+
+    def answered(self, key: str) -> Kind | None:
+        """The kind of the one column that a head answers: a target, or an input that travels alone and is rebuilt."""
+        targets = {column.name: column for column in self.of_role(Role.TARGET)}
+        alone = {input_key(column.name): column for column in self.of_role(Role.INPUT) if not column.packed}
+        column = (targets or alone).get(key)
+        return None if column is None else _kind(column)
 
     def decode(self, key: str, prediction: Mapping[str, np.ndarray]) -> dict[str, pa.Array]:
         """The columns of a prediction: of a target, or of an input tensor that was rebuilt."""
-        columns = {column.name: column for column in self.of_role(Role.TARGET)}
-        if key in columns:
-            decoded = _kind(columns[key]).decode(prediction)
-            return {f"{key} {name}".strip(): values for name, values in decoded.items()}
-        rebuilt = [column for column in self.of_role(Role.INPUT) if key in (_batch_key(column), column.name)]
+        targets = {column.name: column for column in self.of_role(Role.TARGET)}
+        if key in targets:
+            decoded = _kind(targets[key]).decode(prediction)
+            return {_beside(key, name, targets) if name else key: values for name, values in decoded.items()}
+        rebuilt = [column for column in self.of_role(Role.INPUT) if key == _batch_key(column)]
         decoded, start = {}, 0
         for column in rebuilt:
             part = dict(prediction)
@@ -211,6 +252,7 @@ class Schema:
                 "kind": KINDS.explicit(column.kind),
                 "reason": column.reason,
                 "state": column.fitted.state if column.fitted else None,
+                "missing": list(column.missing),
             }
             for column in self.columns
         ]
@@ -249,7 +291,7 @@ class Schema:
         for column in self.of_role(Role.INPUT):
             if not column.packed:
                 encoded = self._encode(table, column)
-                tensors |= {_joined_key(input_key(column.name), name): value for name, value in encoded.items()}
+                tensors |= {beside_key(input_key(column.name), name): value for name, value in encoded.items()}
         return tensors
 
     def _encode(self, table: pa.Table, column: Column) -> dict[str, Any]:
@@ -259,49 +301,12 @@ class Schema:
             raise SchemaError(f"column {column.name!r}: {error}") from error
 
     def _cells(self, table: pa.Table, column: Column) -> pa.ChunkedArray:
-        return _located(table, column.name, column.kind.name)
+        return emptied(_located(table, column.name, column.kind.name), column.missing)
 
 
-def _infer_column(name: str, table: pa.Table, role: Role | None, kind: Any) -> Column:
-    cells = table[name]
-    if kind is not None:
-        choice = KINDS.checked(kind)
-        return Column(name, role or Role.INPUT, choice, "as you said")
-    target = role is Role.TARGET
-    claims = [(entry.name, entry.factory.claim(_located(table, name, entry.name), target=target)) for entry in KINDS]
-    found: list[tuple[str, Claim]] = [(kind_name, claim) for kind_name, claim in claims if claim is not None]
-    if not found:
-        if role not in (None, Role.IGNORE):
-            raise SchemaError(
-                f"column {name!r} holds {cells.type}, which no kind reads (kinds: {', '.join(KINDS.names())})"
-            )
-        return Column(name, Role.IGNORE, Choice("number"), f"holds {cells.type}, which no kind reads")
-    best, claim = max(found, key=lambda pair: pair[1].confidence)
-    useless = None if role is not None else _why_useless(name, cells, best)
-    return Column(name, role or (Role.IGNORE if useless else Role.INPUT), Choice(best), useless or claim.reason)
-
-
-def _why_useless(name: str, cells: pa.ChunkedArray, kind: str) -> str | None:
-    """Why a column should not be an input: nothing in it, one value, or an identifier."""
-    if cells.null_count == len(cells):
-        return "no value at all"
-    if kind not in ("number", "category") or not _countable(cells.type):
-        return None
-    distinct, present = pc.count_distinct(cells).as_py(), len(cells) - cells.null_count
-    if distinct == 1 and cells.null_count == 0 and len(cells) > 1:
-        return "constant"
-    if len(cells) < FEWEST_ROWS_OF_IDENTIFIERS:
-        return None
-    if kind == "category" and distinct > MOSTLY_DISTINCT * present:
-        return f"identifier or free text: {distinct:,} distinct in {present:,} values"
-    named_like_one = name.strip().lower() in INDEX_NAMES or name.strip().endswith(IDENTIFIER_ENDINGS)
-    if pa.types.is_integer(cells.type) and distinct == len(cells) and named_like_one:
-        return "identifier: every row has its own"
-    return None
-
-
-def _countable(kind: pa.DataType) -> bool:
-    return not (pa.types.is_nested(kind) or isinstance(kind, pa.BaseExtensionType) or pa.types.is_dictionary(kind))
+def _inferred(name: str, table: pa.Table, role: Role | None, kind: Any) -> Column:
+    found, choice, reason = infer_column(name, partial(_located, table, name), role, kind)
+    return Column(name, found, choice, reason)
 
 
 def _role(name: str, role: str) -> Role:
@@ -325,9 +330,20 @@ def _counted(column: Column, cells: pa.ChunkedArray, weight: np.ndarray | None) 
     return statistics
 
 
+def _merged(column: Column, first: Statistics, second: Statistics) -> Statistics:
+    try:
+        statistics: Statistics = KINDS.get(column.kind.name).factory.merge(first, second)
+    except SchemaError as error:
+        raise SchemaError(f"column {column.name!r}: {error}") from error
+    return statistics
+
+
 def _fitted(column: Column, statistics: Statistics) -> Column:
-    state = KINDS.get(column.kind.name).factory.fit(statistics)
-    return replace(column, fitted=KINDS.build(column.kind, state))
+    try:
+        state = KINDS.get(column.kind.name).factory.fit(statistics)
+        return replace(column, fitted=KINDS.build(column.kind, state))
+    except SchemaError as error:
+        raise SchemaError(f"column {column.name!r}: {error}") from error
 
 
 def _kind(column: Column) -> Kind:
@@ -335,15 +351,23 @@ def _kind(column: Column) -> Kind:
     return column.fitted
 
 
+def _form(column: Column) -> str:
+    """The kind whose nets and heads a column takes: its own, unless that has the form of another."""
+    return str(KINDS.get(column.kind.name).facts.get("form", column.kind.name))
+
+
+def _beside(target: str, name: str, taken: Iterable[str]) -> str:
+    """What a column beside a target's prediction is called, no target being called so."""
+    joined = f"{target} {name}"
+    return _beside(target, f"{name}_", taken) if joined in taken else joined
+
+
 def _batch_key(column: Column) -> str:
     return pack_key(column.kind.name) if column.packed else input_key(column.name)
-
-
-def _joined_key(key: str, name: str) -> str:
-    return f"{key}/{name}" if name else key
 
 
 def _restored(item: Mapping[str, Any]) -> Column:
     kind = Choice.of(item["kind"])
     fitted = None if item["state"] is None else KINDS.build(kind, item["state"])
-    return Column(item["name"], Role(item["role"]), kind, item["reason"], fitted)
+    missing = tuple(map(str, item.get("missing", ())))
+    return Column(item["name"], Role(item["role"]), kind, item["reason"], fitted, missing)

@@ -14,20 +14,23 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import Any, NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import torch
 from torch import Tensor
 
 from fathom.runtime import seed_from
+from fathom.specs import CategorySpec, DatetimeSpec, ImageSpec, MultilabelSpec, NumberSpec, SignalSpec
 
 __all__ = [
     "SAMPLE",
     "WEIGHT",
     "Batch",
     "CategorySpec",
+    "DatetimeSpec",
     "ImageSpec",
     "Loss",
+    "MultilabelSpec",
     "NumberSpec",
     "Prediction",
     "Ragged",
@@ -36,6 +39,7 @@ __all__ = [
     "Signal",
     "SignalSpec",
     "batch_size",
+    "beside_key",
     "entered_key",
     "input_key",
     "order",
@@ -124,9 +128,17 @@ def input_key(column: str) -> str:
     return f"input/{column}"
 
 
+def beside_key(key: str, name: str) -> str:
+    """The batch's name for what travels beside the tensor ``key``.
+
+    It stands in front, because a column may have any name: ``x/size`` too, beside a picture ``x``.
+    """
+    return f"{name}/{key}" if name else key
+
+
 def entered_key(key: str) -> str:
     """The batch's name for what an entry made of the input tensor ``key``, where that was computed before."""
-    return f"{key}/entered"
+    return beside_key(key, "entered")
 
 
 def target_key(column: str) -> str:
@@ -191,100 +203,6 @@ def split_batch(batch: Batch, parts: int) -> list[Batch]:
 def to_device(batch: Batch, device: torch.device) -> Batch:
     """The batch on another device."""
     return {key: _moved(value, device) for key, value in batch.items()}
-
-
-@dataclass(frozen=True)
-class NumberSpec:
-    """Numbers that travel as one tensor, (B, count) float32; NaN is missing.
-
-    Attributes:
-        count: how many numbers a row has.
-        centre: the median of each, over training rows.
-        scale: the spread of each, never 0.
-        mean: the mean of each.
-        deviation: the standard deviation of each, never 0.
-        edges: the quantiles of each at equal steps from 0 to 1.
-        missing: whether any training row lacks a value of it.
-    """
-
-    count: int
-    centre: tuple[float, ...]
-    scale: tuple[float, ...]
-    mean: tuple[float, ...]
-    deviation: tuple[float, ...]
-    edges: tuple[tuple[float, ...], ...]
-    missing: tuple[bool, ...]
-
-    @property
-    def num_outputs(self) -> int:
-        """How many numbers a prediction of these columns holds."""
-        return self.count
-
-    @classmethod
-    def join(cls, specs: list[NumberSpec]) -> NumberSpec:
-        """The spec of columns that travel together."""
-        return _joined(cls, specs)
-
-
-@dataclass(frozen=True)
-class CategorySpec:
-    """Categories that travel as one tensor, (B, count) int64; 0 is missing or never seen, 1 to K are known.
-
-    Attributes:
-        count: how many category columns there are.
-        sizes: K of each.
-        counts: of each, the weight of every known category in the training rows.
-    """
-
-    count: int
-    sizes: tuple[int, ...]
-    counts: tuple[tuple[float, ...], ...]
-
-    @property
-    def num_outputs(self) -> int:
-        """How many numbers a prediction of these columns holds: a probability for each known category."""
-        return sum(self.sizes)
-
-    @classmethod
-    def join(cls, specs: list[CategorySpec]) -> CategorySpec:
-        """The spec of columns that travel together."""
-        return _joined(cls, specs)
-
-
-@dataclass(frozen=True)
-class ImageSpec:
-    """Pictures of one size, (B, C, H, W) uint8.
-
-    Attributes:
-        channels: 1 (grey) or 3 (RGB).
-        height: in pixels.
-        width: in pixels.
-        mean: the mean of each channel over training rows, in 0 to 255.
-        deviation: the standard deviation of each channel, in 0 to 255, never 0.
-    """
-
-    channels: int
-    height: int
-    width: int
-    mean: tuple[float, ...]
-    deviation: tuple[float, ...]
-
-
-@dataclass(frozen=True)
-class SignalSpec:
-    """What a net gives: the plain description of a Signal, from which the next net or a head is built.
-
-    Attributes:
-        width: D of the vector and the tokens.
-        gives: which of "vector", "tokens", "maps" there are.
-        maps: channels and stride of each map, finest first.
-        members: M.
-    """
-
-    width: int
-    gives: tuple[str, ...] = ("vector",)
-    maps: tuple[tuple[int, int], ...] = ()
-    members: int = 1
 
 
 @dataclass(frozen=True)
@@ -353,9 +271,3 @@ def _moved(value: Tensor | Ragged, device: torch.device) -> Tensor | Ragged:
 
 def _repeated(value: Tensor | None, members: int) -> Tensor | None:
     return None if value is None else value.repeat(members, *[1] * (value.dim() - 1))
-
-
-def _joined(cls: Any, specs: list[Any]) -> Any:
-    """Add counts, and chain every tuple."""
-    fields = {name: [getattr(spec, name) for spec in specs] for name in cls.__dataclass_fields__}
-    return cls(**{name: sum(values, type(values[0])()) for name, values in fields.items()})

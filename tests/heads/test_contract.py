@@ -16,7 +16,7 @@ from fathom.kinds import KINDS, Kind
 from fathom.registry import Choice, Entry
 from fathom.runtime import seeded
 from fathom.signals import Loss, Ragged, Signal, SignalSpec
-from tests.kinds.columns import columns, excused, fitted, sorts_of, taken
+from tests.kinds.columns import columns, excused, fitted, of_form, sorts_of, taken
 
 ROWS, WIDTH, TIME, SIDE = 6, 16, 4, 8
 MAPS = ((8, 1), (16, 2))
@@ -48,9 +48,10 @@ def asked() -> list[Asked]:
     found = []
     for entry in HEADS:
         kind = entry.facts["target"]
-        for sort in sorts_of(kind, target=True):
-            cells = (columns()[sort].slice(0, ROWS),)
-            found.append(Asked(entry, sort, (fitted(kind, cells[0]),), cells))
+        for alike in of_form(kind):
+            for sort in sorts_of(alike, target=True):
+                cells = (columns()[sort].slice(0, ROWS),)
+                found.append(Asked(entry, sort, (fitted(alike, cells[0]),), cells))
         if entry.name == KINDS.get(kind).facts["rebuild"] and KINDS.get(kind).facts["packed"]:
             several = tuple(columns(seed)[sort].slice(0, ROWS) for seed, sort in enumerate(sorts_of(kind)))
             found.append(Asked(entry, "together", tuple(fitted(kind, one) for one in several), several))
@@ -318,6 +319,10 @@ def assert_same_cells(decoded: pa.Array, cells: pa.Array) -> None:
     if isinstance(decoded, pa.FixedShapeTensorArray):
         mine = decoded.to_numpy_ndarray().astype(float)
         assert np.abs(mine.reshape(ROWS, -1) - pictures(cells).reshape(ROWS, -1)).mean() < 12
+    elif pa.types.is_temporal(decoded.type):
+        kind = fitted("datetime", pa.chunked_array([cells]))
+        mine, truth = (kind.truth(kind.encode(pa.chunked_array([part]))[""]) for part in (decoded, cells))
+        assert np.abs(mine - truth).max() < 0.05 * truth.std()
     elif pa.types.is_floating(decoded.type) or pa.types.is_fixed_size_list(decoded.type):
         mine, truth = numbers(decoded), numbers(cells)
         assert np.abs(mine - truth).max() < 0.05 * max(truth.std(), 1e-9)
@@ -327,7 +332,7 @@ def assert_same_cells(decoded: pa.Array, cells: pa.Array) -> None:
 
 
 def numbers(cells: pa.Array) -> np.ndarray:
-    flat = cells.flatten() if pa.types.is_fixed_size_list(cells.type) else cells
+    flat = cells.flatten() if pa.types.is_nested(cells.type) else cells
     return np.array([float(value) for value in flat.to_pylist()])
 
 

@@ -134,6 +134,14 @@ def test_cell_accuracy_leaves_out_missing_cells():
     assert ours("cell_accuracy", truth, {"index": index}, np.array([1.0, 2.0, 5.0])) == pytest.approx(3 / 4)
 
 
+def sets(seed: int, rows: int) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """Sets of four labels, none with others beside, and probabilities that know something of them."""
+    draw = np.random.default_rng(seed)
+    truth = np.concatenate([draw.random((rows, 4)) < 0.4, np.zeros((rows, 1))], axis=1).astype(float)
+    probability = np.round(0.3 * truth[:, :4] + 0.7 * draw.random((rows, 4)), 2)
+    return truth, {"probability": probability, "chosen": probability > 0.5}
+
+
 def prediction_of(seed: int = 0, rows: int = ROWS) -> dict[str, tuple[np.ndarray, dict[str, np.ndarray]]]:
     """For each metric some truth and a prediction that it takes."""
     draw = np.random.default_rng(seed)
@@ -147,7 +155,9 @@ def prediction_of(seed: int = 0, rows: int = ROWS) -> dict[str, tuple[np.ndarray
     cells = draw.integers(0, 3, (rows, 4))
     index = np.where(draw.random((rows, 4)) < 0.7, cells, 1)
     takes = {"accuracy": "p", "macro_f1": "p", "auc": "p", "log_loss": "p", "cell_accuracy": "i"}
+    takes |= dict.fromkeys(("micro_f1", "label_macro_f1", "subset_accuracy", "average_precision"), "s")
     given = {"p": (labels, {"probability": probability}), "i": (cells, {"index": index}), "v": (numbers, guesses)}
+    given["s"] = sets(seed, rows)
     return {entry.name: given[takes.get(entry.name, "v")] for entry in METRICS}
 
 

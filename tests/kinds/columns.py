@@ -20,6 +20,7 @@ from fathom.signals import Ragged
 ROWS = 40
 SIDE = 8
 WORDS = ("amber", "blue", "coral", "denim", "ebony")
+TAGS = tuple(f"tag {letter}" for letter in "abcdefghijklmnopqrst")
 
 
 def columns(seed: int = 0) -> dict[str, pa.ChunkedArray]:
@@ -38,7 +39,7 @@ def columns(seed: int = 0) -> dict[str, pa.ChunkedArray]:
         "words": words,
         "dictionary": pa.array(words).dictionary_encode(),
         "sentences": [" ".join(draw.choice(WORDS, draw.integers(3, 9))) for _ in range(ROWS)],
-        "lists of words": [list(draw.choice(WORDS, draw.integers(0, 4), replace=False)) for _ in range(ROWS)],
+        "lists of words": [_some(TAGS, draw, 0, 8) for _ in range(ROWS)],
         "times": pa.array(draw.integers(0, 10**9, ROWS), pa.timestamp("s")),
         "dates": pa.array(draw.integers(0, 20_000, ROWS).astype(np.int32), pa.date32()),
         "blocks": pa.FixedSizeListArray.from_arrays(pa.array(draw.normal(0, 1, ROWS * 3)), 3),
@@ -47,6 +48,12 @@ def columns(seed: int = 0) -> dict[str, pa.ChunkedArray]:
         "colour pictures": pa.FixedShapeTensorArray.from_numpy_ndarray(pictures),
         "noise": pa.FixedShapeTensorArray.from_numpy_ndarray(draw.integers(0, 256, (ROWS, SIDE, SIDE), dtype=np.uint8)),
         "picture files": pa.array([{"bytes": _png(picture), "path": None} for picture in pictures], IMAGE_TYPE),
+        "words between bars": ["|".join(_some(WORDS, draw, 1, 5)) for _ in range(ROWS)],
+        "written times": [str(np.datetime64(int(second), "s")) for second in draw.integers(0, 10**9, ROWS)],
+        "written dates": [
+            f"{draw.integers(1, 29)}.{draw.integers(1, 13)}.{draw.integers(1990, 2030)}" for _ in range(ROWS)
+        ],
+        "lists of three": pa.array(draw.normal(0, 1, (ROWS, 3)).tolist()),
     }
     return {name: in_two_chunks(values) for name, values in found.items()}
 
@@ -81,6 +88,12 @@ def taken(value: Tensor | Ragged, index: list[int] | Tensor) -> Tensor | Ragged:
     return value.select(index) if isinstance(value, Ragged) else value[index]
 
 
+def of_form(kind: str) -> list[str]:
+    """The kinds whose columns pass the nets and heads of a kind: itself first."""
+    others = [entry.name for entry in KINDS if entry.facts.get("form") == kind]
+    return [kind, *others]
+
+
 def excused(entry: Entry, contract: str) -> str:
     """Why a registered thing cannot pass a contract, as its registration says it, or nothing."""
     return entry.exempt.get(contract, "")
@@ -98,6 +111,10 @@ def _pictures(draw: np.random.Generator, channels: int) -> np.ndarray:
     pictures = np.broadcast_to(draw.integers(0, 256, shape), (ROWS, SIDE, SIDE, *shape[3:])).astype(np.uint8)
     pictures[:, : SIDE // 2, : SIDE // 2] = draw.integers(0, 256, shape)
     return pictures
+
+
+def _some(words: tuple[str, ...], draw: np.random.Generator, fewest: int, below: int) -> list[str]:
+    return sorted(draw.choice(words, draw.integers(fewest, below), replace=False).tolist())
 
 
 def _png(picture: np.ndarray) -> bytes:

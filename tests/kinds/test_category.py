@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
+from hashlib import blake2b
 
 import numpy as np
 import pyarrow as pa
@@ -12,6 +14,7 @@ from hypothesis import strategies as st
 
 from fathom.errors import SchemaError
 from fathom.kinds.category import Category
+from fathom.kinds.counts import bounded
 
 TYPES = {
     "string": st.text(st.characters(exclude_categories=["Cs"]), max_size=8),
@@ -113,7 +116,7 @@ def test_words_in_one_shard_and_numbers_in_another_are_refused():
 
 def test_not_a_number_is_missing():
     found = category(column([1.0, float("nan"), 2.0]))
-    assert found.state == {"type": "double", "values": [1.0, 2.0], "counts": [1.0, 1.0], "missing": 1.0}
+    assert found.state == {"type": "double", "values": [1.0, 2.0], "counts": [1.0, 1.0], "other": 0.0, "missing": 1.0}
     assert found.encode(column([float("nan"), 2.0]))[""][:, 0].tolist() == [0, 2]
 
 
@@ -156,3 +159,87 @@ def test_zero_and_minus_zero_are_one_value():
     assert (statistics["values"], statistics["counts"]) == ([-1.0, 0.0], [1.0, 2.0])
     codes = Category(Category.fit(statistics)).encode(column)[""]
     assert codes.tolist() == [[2], [2], [1]]
+
+
+def with_options(cells: pa.ChunkedArray, **options: object) -> Category:
+    """Fitted, saved and read again."""
+    first = Category(Category.fit(Category.count(cells)), **options)
+    return Category(json.loads(json.dumps(first.state, allow_nan=False)), **options)
+
+
+def test_rare_values_and_unseen_ones_are_one_value_together():
+    found = with_options(column(["a"] * 5 + ["b"] * 4 + ["c", "d", None]), rare=3)
+    assert found.spec.counts == ((5.0, 4.0, 2.0),)
+    encoded = found.encode(column(["a", "b", "c", "d", "never seen", None]))
+    assert encoded[""][:, 0].tolist() == [1, 2, 3, 3, 3, 0]
+    assert list(encoded) == [""]
+    decoded = found.decode({"probability": np.eye(3)})
+    assert decoded[""].to_pylist() == ["a", "b", None]
+    assert list(decoded) == ["", "probability a", "probability b", "probability of other values"]
+
+
+def test_where_no_value_is_rare_an_unseen_one_is_unknown():
+    found = with_options(column(["a"] * 5 + ["b"] * 4), rare=3)
+    assert found.spec.sizes == (2,)
+    encoded = found.encode(column(["never seen", "b"]))
+    assert encoded[""][:, 0].tolist() == [0, 2]
+    assert encoded["unseen"].tolist() == [True, False]
+
+
+def test_values_that_are_rare_in_each_shard_but_not_in_all_are_kept():
+    parts = [Category.count(column(["a", "a", "b"])) for _ in range(3)]
+    merged = Category.merge(Category.merge(parts[0], parts[1]), parts[2])
+    assert Category(merged, rare=3).state["values"] == ["a", "b"]
+    assert Category(merged, rare=4).state["values"] == ["a"]
+
+
+def test_a_value_falls_into_the_same_bucket_in_every_process():
+    found = with_options(column(["a", "b", "c"] * 3), hash=8)
+    assert found.encode(column(["a", "b", "c", "zebra", None]))[""][:, 0].tolist() == BUCKETS
+    assert sum(found.spec.counts[0]) == 9
+    assert [found.spec.counts[0][place - 1] for place in BUCKETS[:3]] == [3 * BUCKETS[:3].count(p) for p in BUCKETS[:3]]
+    assert found.spec.sizes == (8,)
+
+
+BUCKETS = [
+    1 + int.from_bytes(blake2b(word, digest_size=8).digest(), "little") % 8 for word in (b"a", b"b", b"c", b"zebra")
+]
+BUCKETS += [0]
+
+
+def test_many_strings_are_claimed_with_the_rare_ones_as_other():
+    frequent, rare = [f"f{i}" for i in range(70)] * 10, [f"r{i}" for i in range(200)] * 2
+    claim = Category.claim(column(frequent + rare), target=False)
+    assert claim is not None
+    assert (claim.reason, claim.options) == (
+        "270 distinct strings, 200 of them in fewer than 5 rows: other",
+        {"rare": 5},
+    )
+    assert Category.claim(column(frequent + rare), target=True).options == {}  # type: ignore[union-attr]
+    assert Category.claim(column(["a", "b"] * 40 + ["c"]), target=False).options == {}  # type: ignore[union-attr]
+
+
+def test_a_sketch_never_counts_too_much_and_keeps_what_is_frequent():
+    draw = np.random.default_rng(0)
+    parts = [draw.zipf(1.3, 2000) for _ in range(20)]
+    kept: dict[int, float] = {}
+    lost = 0.0
+    for part in parts:
+        for value in part.tolist():
+            kept[value] = kept.get(value, 0.0) + 1
+        kept, dropped = bounded(kept, 100)
+        lost += dropped
+    true = Counter(np.concatenate(parts).tolist())
+    assert len(kept) <= 100
+    assert sum(kept.values()) + lost == sum(true.values())
+    for value, count in true.items():
+        assert count - sum(true.values()) / 101 <= kept.get(value, 0.0) <= count
+
+
+def test_a_column_of_more_values_than_are_counted_stays_bounded(monkeypatch):
+    monkeypatch.setattr(bounded, "__defaults__", (50,))
+    cells = column([f"v{i}" for i in range(1000)] + ["often"] * 500)
+    found = category(cells)
+    assert found.state["values"] == ["often"]
+    assert sum(found.state["counts"]) + found.state["other"] == 1500
+    assert found.encode(column(["often", "v3"]))[""][:, 0].tolist() == [1, 2]

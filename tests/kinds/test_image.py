@@ -123,10 +123,58 @@ def test_a_picture_lies_upright():
 def test_a_damaged_picture_is_named(tmp_path):
     place = tmp_path / "broken.png"
     place.write_bytes(encoded(noise(8, 8))[:40])
-    with pytest.raises(SourceError, match=r"broken\.png cannot be read as a picture"):
+    with pytest.raises(
+        SourceError, match=r"1 of 1 pictures cannot be read, the first is .*broken\.png: it is no picture"
+    ):
         image(pa.chunked_array([[str(place)]]))
-    with pytest.raises(SourceError, match=r"no such picture: .*absent\.png"):
+    with pytest.raises(SourceError, match=r"absent\.png: there is no such picture"):
         image(pa.chunked_array([[str(tmp_path / "absent.png")]]))
+
+
+def test_a_picture_that_no_sample_met_is_counted_when_all_are_encoded():
+    sound, cut_short = encoded(noise(4, 4)), encoded(noise(40, 40))[:-40]
+    found = image(files(sound))
+    with pytest.raises(SourceError, match="2 of 5 pictures cannot be read, the first is a picture held as bytes"):
+        found.encode(files(sound, cut_short, None, cut_short, sound))
+    with pytest.raises(SourceError, match="2 of 3"):
+        Image.check(files(cut_short, sound, cut_short))
+
+
+def test_a_picture_held_as_bytes_is_called_by_its_path():
+    column = pa.chunked_array([pa.array([{"bytes": b"", "path": "set.zip/a/1.png"}], IMAGE_TYPE)])
+    with pytest.raises(SourceError, match=r"set\.zip/a/1\.png: it is empty"):
+        Image.count(column)
+
+
+@pytest.mark.parametrize(("mode", "drawn"), [("RGBA", (10, 20, 30)), ("LA", (10,)), ("P", (10, 20, 30))])
+def test_what_is_transparent_is_white(mode, drawn):
+    picture = Pillow.new("RGBA", (2, 1), (0, 0, 0, 0))
+    picture.putpixel((0, 0), (*drawn, 255) if len(drawn) == 3 else (*drawn * 3, 255))
+    buffer = io.BytesIO()
+    picture = picture.quantize() if mode == "P" else picture.convert(mode)
+    picture.save(buffer, "PNG")
+    column = files(buffer.getvalue())
+    assert image(column).encode(column)[""][0, :, 0].T.tolist() == [list(drawn), [255] * len(drawn)]
+
+
+def test_a_dark_picture_of_sixteen_bits_stays_dark():
+    column = files(encoded(np.array([[257, 0]], np.uint16)))
+    assert image(column).encode(column)[""].flatten().tolist() == [1, 0]
+
+
+def test_a_moving_picture_is_its_first_one():
+    buffer = io.BytesIO()
+    frames = [Pillow.new("L", (3, 2), shade) for shade in (50, 200)]
+    frames[0].save(buffer, "GIF", save_all=True, append_images=frames[1:])
+    column = files(buffer.getvalue())
+    assert image(column).encode(column)[""].unique().tolist() == [50]
+
+
+def test_ink_of_four_colours_is_read_as_colour():
+    buffer = io.BytesIO()
+    Pillow.new("CMYK", (2, 2), (255, 0, 0, 0)).save(buffer, "TIFF")
+    column = files(buffer.getvalue())
+    assert image(column).encode(column)[""][0, :, 0, 0].tolist() == [0, 255, 255]
 
 
 def test_names_of_picture_files_are_claimed_and_found_beside_the_source():

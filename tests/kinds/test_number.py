@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fathom.errors import SchemaError
-from fathom.kinds.number import NUM_EDGES, Number
-from tests.kinds.columns import in_two_chunks
+from fathom.kinds.moments import NUM_EDGES
+from fathom.kinds.number import Number
 
 MIDDLE = NUM_EDGES // 2
 
@@ -171,33 +171,9 @@ def test_numbers_of_any_type_are_read(values, kind):
     assert round_trip(number(values, kind), values, kind) == [1.5, 2.5, 4.0]
 
 
-@pytest.mark.parametrize("kind", [pa.float64(), pa.float32(), pa.int64()])
-def test_a_block_keeps_its_numbers_together(kind):
-    rows = [[1, 2, 3], [4, 5, 6], [7, 8, 10]]
-    found = number(rows, pa.list_(kind, 3))
-    assert found.spec.count == 3
-    assert found.spec.mean == pytest.approx(np.mean(rows, axis=0))
-    assert round_trip(found, rows, pa.list_(kind, 3)) == rows
-
-
-def test_a_missing_block_is_a_row_of_missing_numbers():
-    rows = [[1.0, 2.0], None, [3.0, 4.0]]
-    found = number(rows, pa.list_(pa.float64(), 2))
-    encoded = found.encode(column(rows, pa.list_(pa.float64(), 2)))[""]
-    assert encoded[[0, 2]].tolist() == [[1, 2], [3, 4]]
-    assert torch.isnan(encoded[1]).all()
-    assert found.state["missing"] == [1, 1]
-
-
-def test_a_slice_of_blocks_holds_its_own_rows():
-    rows = in_two_chunks(pa.array([[float(i), float(-i)] for i in range(10)], pa.list_(pa.float64(), 2))).slice(3, 4)
-    assert Number(Number.fit(Number.count(rows))).encode(rows)[""][:, 0].tolist() == [3, 4, 5, 6]
-
-
-def test_a_block_of_another_width_is_refused():
-    found = number([[1.0, 2.0]], pa.list_(pa.float64(), 2))
-    with pytest.raises(SchemaError, match=r"holds 3 numbers.*fitted on 2"):
-        found.encode(column([[1.0, 2.0, 3.0]], pa.list_(pa.float64(), 3)))
+def test_lists_of_numbers_are_of_another_kind():
+    with pytest.raises(SchemaError, match=r"a number was expected.*lists of numbers are of kind vector"):
+        Number.count(column([[1.0, 2.0]], pa.list_(pa.float64(), 2)))
 
 
 @pytest.mark.parametrize("cells", [pa.array(["12", "abc"]), pa.array([1, 2], pa.timestamp("s")), pa.array([[1.0]])])

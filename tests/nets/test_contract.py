@@ -286,17 +286,27 @@ class Plain(nn.Module):
         return tuple(tensors_of(self.net(*self.rebuild(tensors))))
 
 
+def as_tensors(values: tuple[Tensor | Ragged | None, ...]) -> tuple[Tensor, ...]:
+    """Arguments as an exported graph takes them: of ragged rows the values and the offsets."""
+    parts = [(value.values, value.offsets) if isinstance(value, Ragged) else (value,) for value in values]
+    return tuple(tensor for part in parts for tensor in part)
+
+
 @EVERY
 @pytest.mark.filterwarnings("ignore")
 def test_a_net_exports_with_a_batch_of_any_size(entry):
     excuse(entry, "export")
     takes = entry.facts["takes"]
-    values = GIVEN[takes].values
-    net = Plain(built(entry).eval(), (lambda tensors: (tensors,)) if takes == "maps" else (lambda tensors: tensors))
+    values, few = GIVEN[takes].values, GIVEN[takes].of([4, 9, 11])
+    ragged = isinstance(values[0], Ragged)
+    net = Plain(
+        built(entry).eval(),
+        lambda tensors: (tensors,) if takes == "maps" else (Ragged(*tensors),) if ragged else tensors,
+    )
     batch = torch.export.Dim("batch", min=2, max=1024)
-    exported = torch.export.export(net, values, dynamic_shapes=({*()} or tuple({0: batch} for _ in values),))
-    few = GIVEN[takes].of([4, 9, 11])
-    for found, expected in zip(exported.module()(*few), net(*few), strict=True):
+    sizes = ({0: torch.export.Dim.DYNAMIC}, {0: batch + 1}) if ragged else tuple({0: batch} for _ in values)
+    exported = torch.export.export(net, as_tensors(values), dynamic_shapes=(sizes,))
+    for found, expected in zip(exported.module()(*as_tensors(few)), net(*as_tensors(few)), strict=True):
         torch.testing.assert_close(found, expected)
 
 

@@ -54,6 +54,11 @@ class Head(nn.Module, ABC):
     def predict(self, signal: Signal) -> Prediction:
         """Tensors of (B, ...), averaged over members."""
 
+    def truth(self, target: Tensor | Ragged) -> Tensor:
+        """What the prediction of columns that travel together is measured against, (B, ...)."""
+        assert isinstance(target, Tensor)
+        return target
+
     def trivial(self, rows: int) -> Prediction | None:
         """What to answer without looking at the input, (rows, ...), or None where there is no such answer."""
         return None

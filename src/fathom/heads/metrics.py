@@ -18,7 +18,7 @@ from fathom.heads.head import METRICS
 __all__ = ["Score", "score"]
 
 RESAMPLES = 500
-CELLS_AT_ONCE = 20_000_000
+CELLS_AT_ONCE = 1 << 21  # of weights; several arrays of that many are in memory together
 CONFIDENCE_QUANTILE = 1.959963984540054  # of the normal distribution, for 95 % in the middle
 
 Values = Mapping[str, np.ndarray]

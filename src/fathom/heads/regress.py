@@ -83,7 +83,10 @@ class Regress(Head):
     target="number",
     needs="vector",
     metrics=("pinball", "coverage", "r2", "rmse", "mae"),
-    exempt={"blocks": "quantiles are asked of one number; those of a block's numbers would need two directions"},
+    exempt=dict.fromkeys(
+        ("blocks", "lists of three"),
+        "quantiles are asked of one number; those of a vector's numbers would need two directions",
+    ),
 )
 class Quantiles(Head):
     """Several quantiles of one number at once, in increasing order by construction.

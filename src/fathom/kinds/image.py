@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
+from functools import reduce
 from typing import Annotated, Any
 
 import numpy as np
@@ -16,14 +14,15 @@ from torch import Tensor
 
 from fathom.errors import SourceError
 from fathom.kinds.kind import KINDS, Claim, Kind, Statistics
+from fathom.kinds.pictures import Held, decoded_size, each, opened
 from fathom.registry import Range
-from fathom.runtime import available_threads
 from fathom.signals import ImageSpec, Ragged
 
 __all__ = ["Image"]
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".ppm", ".pgm", ".pbm", ".tif", ".tiff", ".webp")
 SAMPLED_PICTURES = 512
+FEW = 100
 
 
 @KINDS.register(
@@ -63,10 +62,9 @@ class Image(Kind):
             return Claim(0.9, "picture files")
         if not (pa.types.is_string(column.type) or pa.types.is_large_string(column.type)):
             return None
-        named = pc.ends_with(pc.utf8_lower(column), pattern=SUFFIXES[0])
-        for suffix in SUFFIXES[1:]:
-            named = pc.or_(named, pc.ends_with(pc.utf8_lower(column), pattern=suffix))
-        return Claim(0.9, "names of picture files") if len(column) and pc.all(named).as_py() else None
+        # As a rule a column begins as it goes on: a few cells save looking at all those of a column of words.
+        named = all(len(cells) and _are_names(cells) for cells in (column.slice(0, FEW), column))
+        return Claim(0.9, "names of picture files") if named else None
 
     @classmethod
     def locate(cls, column: pa.ChunkedArray, base: str) -> pa.ChunkedArray:
@@ -82,7 +80,11 @@ class Image(Kind):
             present[np.unique(np.linspace(0, len(present) - 1, SAMPLED_PICTURES).astype(int))] if len(present) else []
         )
         pictures = list(_pictures(column.take(pa.array(index, pa.int64()))))
-        channels = max((_channels(picture) for picture in pictures), default=1)
+        try:
+            channels = max((_channels(picture) for picture in pictures), default=1)
+        except SourceError:
+            cls.check(column)
+            raise
         arrays = [_pixels(picture, channels, None) for picture in pictures]  # (C, H, W) each
         sizes = [array.shape[1:] for array in arrays]
         return {
@@ -94,6 +96,11 @@ class Image(Kind):
                 float(sum(np.square(array[c], dtype=np.float64).sum() for array in arrays)) for c in range(channels)
             ],
         }
+
+    @classmethod
+    def check(cls, column: pa.ChunkedArray) -> None:
+        if _pixel_shape(column.type) is None:
+            each(decoded_size, _pictures(column))
 
     @classmethod
     def merge(cls, first: Statistics, second: Statistics) -> Statistics:
@@ -129,8 +136,7 @@ class Image(Kind):
         if whole is not None:
             sizes = torch.tensor(self._size).expand(len(whole), 2).contiguous()
             return {"": torch.from_numpy(whole), "size": sizes}
-        with ThreadPoolExecutor(available_threads()) as pool:
-            rows = list(pool.map(self._encode_one, _pictures(column)))
+        rows = each(self._encode_one, _pictures(column))
         pixels = (
             np.stack([row[0] for row in rows]) if rows else np.empty((0, self.state["channels"], *self._size), np.uint8)
         )
@@ -151,8 +157,14 @@ class Image(Kind):
     def _encode_one(self, picture: Any) -> tuple[np.ndarray, tuple[int, int]]:
         if picture is None:
             return np.zeros((self.state["channels"], *self._size), np.uint8), (0, 0)
-        pixels = _opened(picture)
+        pixels = opened(picture)
         return _pixels(pixels, self.state["channels"], self._size), (pixels.height, pixels.width)
+
+
+def _are_names(cells: pa.ChunkedArray) -> bool:
+    """Whether every cell ends as the name of a picture's file does."""
+    lower = pc.utf8_lower(cells)
+    return bool(pc.all(reduce(pc.or_, [pc.ends_with(lower, pattern=suffix) for suffix in SUFFIXES])).as_py())
 
 
 def _fitted(size: list[int], longest: int) -> tuple[int, int]:
@@ -196,46 +208,19 @@ def _pictures(column: pa.ChunkedArray) -> Any:
 
 def _located(cell: Any) -> Any:
     if isinstance(cell, dict):
-        return cell["bytes"] or cell["path"]
+        return cell["path"] if cell["bytes"] is None else Held(cell["bytes"], cell["path"])
     return cell
 
 
-def _opened(picture: Any) -> Any:
-    """A Pillow image, upright, of mode L or RGB."""
-    from PIL import Image as Pillow
-    from PIL import ImageOps, UnidentifiedImageError
-
-    if isinstance(picture, np.ndarray):
-        return Pillow.fromarray(picture[..., 0] if picture.shape[-1:] == (1,) else picture)
-    try:
-        image: Pillow.Image = Pillow.open(io.BytesIO(picture) if isinstance(picture, bytes) else picture)
-        image = ImageOps.exif_transpose(image)
-        if image.mode.startswith("I") or image.mode == "F":
-            return Pillow.fromarray(_eight_bits(np.asarray(image)))
-        return image.convert("L" if image.mode in ("1", "L", "LA") else "RGB")
-    except FileNotFoundError as error:
-        raise SourceError(f"no such picture: {picture}") from error
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Pillow.DecompressionBombError) as error:
-        name = "a picture held as bytes" if isinstance(picture, bytes) else Path(picture)
-        raise SourceError(f"{name} cannot be read as a picture: {error}") from error
-
-
-def _eight_bits(array: np.ndarray) -> np.ndarray:
-    """16-bit and floating pictures at 8 bits: the high byte, or 0 to 1 stretched."""
-    highest = float(array.max(initial=0))
-    factor = 255.0 if highest <= 1 else 1.0 if highest <= 255 else 255 / 65535
-    return np.clip(array * factor, 0, 255).astype(np.uint8)
-
-
 def _channels(picture: Any) -> int:
-    return 1 if _opened(picture).mode == "L" else 3
+    return 1 if opened(picture).mode == "L" else 3
 
 
 def _pixels(picture: Any, channels: int, size: tuple[int, int] | None) -> np.ndarray:
     """(C, H, W) uint8 of a picture, brought to ``size`` (height, width) where one is given."""
     from PIL import Image as Pillow
 
-    image = picture if isinstance(picture, Pillow.Image) else _opened(picture)
+    image = picture if isinstance(picture, Pillow.Image) else opened(picture)
     image = image.convert("L" if channels == 1 else "RGB")
     if size is not None and (image.height, image.width) != size:
         image = image.resize((size[1], size[0]), Pillow.Resampling.BILINEAR, reducing_gap=2.0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -18,10 +18,11 @@ from fathom.signals import Ragged, Samples
 __all__ = ["KINDS", "UNSEEN", "Claim", "Kind", "Statistics"]
 
 KINDS = Registry("kind", "fathom.kinds")
-"""Facts of a kind: ``packed`` (its input columns travel as one tensor), ``entry`` (the net that turns its tensor
-into a vector without learning a representation), ``net`` (its default net, if that is another), ``head`` (its
-default head as a target) and ``rebuild`` (the head that rebuilds it when there is no target). A kind without ``entry``
-cannot come in, one without ``head`` cannot be asked for, one without ``rebuild`` cannot be rebuilt."""
+"""Facts of a kind: ``packed`` (its input columns travel as one tensor), ``form`` (the kind whose nets and heads it
+takes, where its tensors are like that one's), ``entry`` (the net that turns its tensor into a vector without learning
+a representation), ``net`` (its default net, if that is another), ``head`` (its default head as a target) and
+``rebuild`` (the head that rebuilds it when there is no target). A kind without ``entry`` cannot come in, one without
+``head`` cannot be asked for, one without ``rebuild`` cannot be rebuilt."""
 
 Statistics = Mapping[str, Any]
 
@@ -31,10 +32,17 @@ UNSEEN = "unseen"
 
 @dataclass(frozen=True)
 class Claim:
-    """A kind's wish to have a column: how sure it is, in 0 to 1, and why, in a few words for the table."""
+    """A kind's wish to have a column.
+
+    Attributes:
+        confidence: how sure it is, in 0 to 1.
+        reason: why, in a few words for the table.
+        options: the kind's options that the cells settle.
+    """
 
     confidence: float
     reason: str
+    options: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Kind(ABC):
@@ -49,7 +57,11 @@ class Kind(ABC):
 
     @classmethod
     def claim(cls, column: pa.ChunkedArray, *, target: bool) -> Claim | None:
-        """Say how well this kind suits a column, from its type and all its cells; None if it has to be named."""
+        """Say how well this kind suits a column, from its type and all its cells; None if it has to be named.
+
+        Raises:
+            SchemaError: the column is of this kind but for a few cells, or can be read in two ways.
+        """
         return None
 
     @classmethod
@@ -71,6 +83,15 @@ class Kind(ABC):
     def fit(cls, statistics: Statistics) -> Statistics:
         """What a model keeps of the statistics; plain JSON."""
         return statistics
+
+    @classmethod
+    def check(cls, column: pa.ChunkedArray) -> None:
+        """Look at every cell whose reading may fail, so that a mistake is told before training and not after it.
+
+        Raises:
+            SourceError: cells cannot be read; it counts them and names the first.
+        """
+        return None
 
     @classmethod
     def cut(cls, column: pa.ChunkedArray, fractions: tuple[float, ...]) -> list[pa.ChunkedArray]:

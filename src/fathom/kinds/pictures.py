@@ -1,0 +1,127 @@
+"""Pictures as Pillow opens them: upright, grey or RGB, and the damaged ones told."""
+
+from __future__ import annotations
+
+import io
+import struct
+import zlib
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
+
+import numpy as np
+
+from fathom.errors import SourceError
+from fathom.runtime import available_threads
+
+__all__ = ["Held", "decoded_size", "each", "opened"]
+
+DAMAGE = (
+    *(OSError, SyntaxError, ValueError, TypeError, KeyError, IndexError, AttributeError, OverflowError, MemoryError),
+    *(EOFError, RuntimeError, NotImplementedError, ZeroDivisionError, struct.error, zlib.error),
+)
+"""What Pillow raises for a file that is no picture, or a damaged one."""
+
+Row = TypeVar("Row")
+
+
+class Held(NamedTuple):
+    """A picture's encoded bytes, and its name where it has one."""
+
+    data: bytes
+    path: str | None
+
+
+def opened(picture: Any) -> Any:
+    """A Pillow image, upright, of mode L or RGB, what is transparent being white.
+
+    Raises:
+        SourceError: it cannot be read; the message names it.
+    """
+    from PIL import Image as Pillow
+    from PIL import ImageOps
+
+    if isinstance(picture, np.ndarray):
+        return Pillow.fromarray(picture[..., 0] if picture.shape[-1:] == (1,) else picture)
+    name = (picture.path or "a picture held as bytes") if isinstance(picture, Held) else str(picture)
+    try:
+        # Opened here, since Pillow would leave a damaged file open.
+        with io.BytesIO(picture.data) if isinstance(picture, Held) else open(picture, "rb") as file:
+            image: Pillow.Image = Pillow.open(file)
+            return _plain(ImageOps.exif_transpose(image))
+    except FileNotFoundError as error:
+        raise SourceError(f"{name}: there is no such picture") from error
+    except (*DAMAGE, Pillow.DecompressionBombError) as error:
+        raise SourceError(f"{name}: {told_reason(error, picture)}") from error
+
+
+def told_reason(error: BaseException, picture: Any) -> str:
+    """Why a picture cannot be read, in few words."""
+    from PIL import UnidentifiedImageError
+
+    if not isinstance(error, UnidentifiedImageError):
+        return str(error).split("\n", 1)[0] or type(error).__name__
+    return "it is empty" if _is_empty(picture) else "it is no picture, or its head is damaged"
+
+
+def _is_empty(picture: Any) -> bool:
+    if isinstance(picture, Held):
+        return not picture.data
+    return Path(picture).is_file() and Path(picture).stat().st_size == 0
+
+
+def _plain(image: Any) -> Any:
+    """A Pillow image in mode L or RGB."""
+    from PIL import Image as Pillow
+
+    grey = image.mode in ("1", "L", "LA", "La")
+    if image.mode.startswith("I;16"):
+        return Pillow.fromarray(_high_byte(np.asarray(image)))
+    if image.mode in ("I", "F"):
+        return Pillow.fromarray(_eight_bits(np.asarray(image)))
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        image = Pillow.alpha_composite(Pillow.new("RGBA", image.size, "white"), image)
+    return image.convert("L" if grey else "RGB")
+
+
+def _high_byte(array: np.ndarray) -> np.ndarray:
+    """16 bits at 8, whatever is in the picture: each picture's own stretch would make dark ones bright."""
+    return np.rint(array.astype(np.float64) / 257).astype(np.uint8)
+
+
+def _eight_bits(array: np.ndarray) -> np.ndarray:
+    """32-bit and floating pictures at 8 bits: the high byte of 16, or 0 to 1 stretched."""
+    highest = float(array.max(initial=0))
+    factor = 255.0 if highest <= 1 else 1.0 if highest <= 255 else 255 / 65535
+    return np.clip(array * factor, 0, 255).astype(np.uint8)
+
+
+def each(encode: Callable[[Any], Row], pictures: Iterable[Any]) -> list[Row]:
+    """Encode every picture, in threads.
+
+    Raises:
+        SourceError: some cannot be read; it counts them, and names the first.
+    """
+
+    def tried(picture: Any) -> Row | SourceError:
+        try:
+            return encode(picture)
+        except SourceError as error:
+            return error
+
+    with ThreadPoolExecutor(available_threads()) as pool:
+        rows = list(pool.map(tried, pictures))
+    damaged = [row for row in rows if isinstance(row, SourceError)]
+    if damaged:
+        raise SourceError(
+            f"{len(damaged):,} of {len(rows):,} pictures cannot be read, the first is {damaged[0]}; "
+            "replace them or leave them out"
+        )
+    return [row for row in rows if not isinstance(row, SourceError)]
+
+
+def decoded_size(picture: Any) -> tuple[int, int]:
+    """The width and height of a picture, once all of it is decoded."""
+    return (0, 0) if picture is None else opened(picture).size
