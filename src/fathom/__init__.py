@@ -7,14 +7,16 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from fathom.api import Run, fit, load
+    from fathom.api import Report, Run, check, fit, load
     from fathom.data import read
     from fathom.model import Model
 
-__all__ = ["Model", "Run", "__version__", "fit", "load", "read"]
+__all__ = ["Model", "Report", "Run", "__version__", "check", "fit", "load", "read"]
 
 _PLACES = {
+    "Report": "fathom.api",
     "Run": "fathom.api",
+    "check": "fathom.api",
     "fit": "fathom.api",
     "load": "fathom.api",
     "read": "fathom.data",

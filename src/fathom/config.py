@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
+from fathom.checks import checked_choices
 from fathom.errors import ConfigError, unknown_name
 from fathom.heads import HEADS, METRICS
 from fathom.kinds import KINDS
@@ -37,6 +38,9 @@ class Config:
         heads: a head for each target.
         kinds: a kind for each column.
         roles: a role for each column.
+        missing: for each column, values of it that mean unknown.
+        reading: the options of the source's reader.
+        checks: options of the checks of the data, or False to leave one out.
         monitor: what validation watches: "skill", or a metric's name.
         training: the engine's options.
         valid: the share of rows held out to choose by.
@@ -54,6 +58,9 @@ class Config:
     heads: Mapping[str, Choice] = field(default_factory=dict)
     kinds: Mapping[str, Choice] = field(default_factory=dict)
     roles: Mapping[str, str] = field(default_factory=dict)
+    missing: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    reading: Mapping[str, Any] = field(default_factory=dict)
+    checks: Mapping[str, Any] = field(default_factory=dict)
     monitor: str = SKILL
     training: Mapping[str, Any] = field(default_factory=dict)
     valid: float = 0.15
@@ -135,16 +142,26 @@ def parse_setting(text: str) -> tuple[list[str], Any]:
 
 def _converted(key: str, value: Any) -> Any:
     if key == "target":
-        return tuple(map(str, value)) if isinstance(value, list | tuple) else (str(value),)
+        return _strings(value)
     if key in ("net", "head"):
         return _choice(value)
     if key == "kinds":
         return {name: Choice.of(item) for name, item in _table(key, value).items()}
     if key in ("nets", "heads"):
         return {name: _choice(item) for name, item in _table(key, value).items()}
+    if key == "checks":
+        return checked_choices(_table(key, value))
+    if key == "missing":
+        return {name: _strings(item) for name, item in _table(key, value).items()}
+    if key == "reading":
+        return dict(_table(key, value))
     if key == "roles":
         return {name: str(role) for name, role in _table(key, value).items()}
     return _scalar(key, value)
+
+
+def _strings(value: Any) -> tuple[str, ...]:
+    return tuple(map(str, value)) if isinstance(value, list | tuple) else (str(value),)
 
 
 def _choice(value: Any) -> Choice:

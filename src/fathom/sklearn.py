@@ -110,7 +110,7 @@ class _NeuralEstimator(BaseEstimator):
         merged, total = _merged({**columns, target: y}, weight)
         kinds, roles = {target: kind}, {}
         if self._is_block:
-            kinds[BLOCK], roles[BLOCK] = "number", "input"
+            kinds[BLOCK], roles[BLOCK] = _number_kind(columns[BLOCK]), "input"
         if total.min() < total.max():
             merged[extra], roles[extra] = _with_mean_one(total), "weight"
         try:
@@ -251,7 +251,7 @@ class NeuralRegressor(RegressorMixin, _NeuralEstimator):
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)
         columns, y, weight = _weighed(columns, y.astype(np.float64), sample_weight)
-        return self._learn(columns, y, weight, kind="number")
+        return self._learn(columns, y, weight, kind=_number_kind(y))
 
     def predict(self, X: Any) -> np.ndarray:
         """The number of each row, (N,) float64, or the numbers, (N, outputs)."""
@@ -259,6 +259,10 @@ class NeuralRegressor(RegressorMixin, _NeuralEstimator):
         if pa.types.is_fixed_size_list(answer.type):
             return answer.flatten().to_numpy().reshape(-1, answer.type.list_size)
         return answer.to_numpy()
+
+
+def _number_kind(values: np.ndarray) -> str:
+    return "vector" if values.ndim == 2 and values.shape[1] > 1 else "number"
 
 
 def _mixed_frame(X: Any) -> pa.Table | None:

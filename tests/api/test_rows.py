@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from fathom.api.rows import Rows, prepare
 from fathom.config import Config
 from fathom.data import read
 from fathom.errors import SchemaError
+from fathom.schema import Schema
 
 COUNT = 60
 
@@ -70,3 +72,29 @@ def test_a_target_of_which_most_values_stand_once_is_refused_before_training():
     with pytest.raises(SchemaError, match="60 classes in 60 rows"):
         split({"y": [f"name {i}" for i in range(COUNT)]})
     assert split({"y": [f"name {i % 30}" for i in range(COUNT)]}).train.num_rows > 0
+
+
+def test_values_said_to_mean_unknown_are_missing_in_training_and_whenever_rows_are_predicted():
+    zeros = np.where(np.arange(COUNT) % 3 == 0, 0.0, np.arange(COUNT))
+    found = split({"x": zeros}, missing={"x": 0})
+    assert found.train["x"].null_count > 0
+    column = next(column for column in found.schema.columns if column.name == "x")
+    assert column.fitted is not None
+    assert column.fitted.state["mean"][0] == pytest.approx(np.mean([v for v in found.train["x"].to_pylist() if v]))
+    restored = Schema.from_state(json.loads(json.dumps(found.schema.state())))
+    encoded = restored.encode(read({"x": [0.0, 5.0], "y": [1.0, 2.0]}).parts["train"], targets=False)
+    assert encoded.tensors["pack/number"].isnan().squeeze().tolist() == [True, False]
+
+
+@pytest.mark.parametrize("value", ["-9999", -9999, "unknown", ["-9999", "unknown"]])
+def test_a_value_that_means_unknown_may_be_a_number_or_a_word(value: Any):
+    columns = {"x": [-9999, *range(1, COUNT)], "w": ["unknown", *["a", "b"] * 29, "a"]}
+    name = "x" if "9999" in str(value) else "w"
+    found = split(columns, missing={name: value})
+    assert sum(part[name].null_count for part in (found.train, found.valid, found.test) if part is not None) == 1
+
+
+@pytest.mark.parametrize(("missing", "message"), [({"x": 77}, "no cell of column 'x' holds 77"), ({"z": 0}, "'z'")])
+def test_a_value_that_stands_nowhere_is_a_mistake(missing: dict[str, Any], message: str):
+    with pytest.raises(SchemaError, match=message):
+        split({}, missing=missing)

@@ -9,11 +9,16 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+
 from fathom.api.directory import LINEAR, MODEL, check_directory, locked, open_directory, record
+from fathom.api.large import rows_in_memory
 from fathom.api.rows import Rows, Say, prepare
 from fathom.api.run import Run
+from fathom.api.stores import training_store
 from fathom.config import Config
 from fathom.data import read
+from fathom.data.readers import accepted_options
 from fathom.data.store import Batches, TensorStore
 from fathom.heads import HEADS, METRICS
 from fathom.kinds import KINDS
@@ -77,7 +82,8 @@ def fit(
     tell = say or (lambda line: None)
     if out is not None:
         check_directory(Path(out), resume=resume, overwrite=overwrite)
-    rows = prepare(read(source), None if test is None else read(test), asked, tell)
+    others = None if test is None else read(test, **accepted_options(test, asked.reading))
+    rows = prepare(read(source, **asked.reading), others, asked, tell)
     layout = _layout(rows.schema, asked)
     model = Model(rows.schema, layout, seed=seed_from("weights", asked.seed))
     if asked.monitor != SKILL:
@@ -106,7 +112,8 @@ def _carried_out(model: Model, rows: Rows, asked: Config, directory: Path | None
         model.metrics = model.evaluate(scored, linear=linear, seed=asked.seed)
     if directory is not None and not (directory / MODEL).exists():
         model.save(directory / MODEL)
-    return Run(model, linear, directory, outcome=outcome, rows=0 if scored is None else scored.num_rows)
+    count = 0 if scored is None else scored.num_rows
+    return Run(model, linear, directory, outcome=outcome, rows=count, reading=asked.reading)
 
 
 def _layout(schema: Schema, asked: Config) -> Layout:
@@ -137,20 +144,20 @@ def _explicit(asked: Config, model: Model) -> dict[str, Any]:
 
 
 def _train(model: Model, rows: Rows, asked: Config, directory: Path | None, hooks: tuple[Hook, ...]) -> Outcome:
-    train = model.prepared(rows.train)
     valid = None if rows.valid is None else model.prepared(rows.valid)
-    model.network.to(default_device())
-    task = Task(
-        model.network,
-        partial(Batches, train, seed=asked.seed),
-        len(train),
-        None if valid is None else partial(_validate, model, valid, asked.monitor),
-        directory,
-        asked.seed,
-        hooks,
-        asked.measure,
-    )
-    outcome = Trainer(task, **asked.training).run(Budget.parse(asked.budget))
+    with training_store(model, rows, directory, show=bool(hooks)) as train:
+        model.network.to(default_device())
+        task = Task(
+            model.network,
+            partial(Batches, train, seed=asked.seed),
+            len(train),
+            None if valid is None else partial(_validate, model, valid, asked.monitor),
+            directory,
+            asked.seed,
+            hooks,
+            asked.measure,
+        )
+        outcome = Trainer(task, **asked.training).run(Budget.parse(asked.budget))
     model.network.to("cpu")
     apply_layout(model.network, channels_last=False)
     return outcome
@@ -180,10 +187,17 @@ def _linear(model: Model, rows: Rows, asked: Config, directory: Path | None) -> 
     branches = {key: (plain.get(inputs[key][0], chain[0]),) for key, chain in layout.branches.items()}
     linear = Model(rows.schema, replace(layout, branches=branches), seed=seed_from("linear", asked.seed))
     simple = replace(asked, training=LINEAR_TRAINING, measure=False, budget=_linear_budget(rows.train.num_rows))
-    _train(linear, rows, simple, None, ())
+    _train(linear, _few(rows), simple, None, ())
     if place is not None:
         linear.save(place)
     return linear
+
+
+def _few(rows: Rows) -> Rows:
+    """As many rows as the linear model gets to see, where the table is larger than memory."""
+    if isinstance(rows.train, pa.Table):
+        return rows
+    return replace(rows, train=rows.train.spread(rows_in_memory(rows.train, LINEAR_STEPS[1] * LINEAR_BATCH)))
 
 
 def _linear_budget(rows: int) -> str:

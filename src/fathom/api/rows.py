@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
 
@@ -10,10 +11,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from fathom.api.labels import matched
-from fathom.api.splitting import split_rows, with_group
+from fathom.api.large import distinct_values, fit_large, looked_at, split_large
+from fathom.api.splitting import GROUP_BY_PATTERN, split_rows, with_group
+from fathom.checks import Examined, Finding, brief, run_checks
 from fathom.config import Config
 from fathom.data import Source
-from fathom.errors import SchemaError
+from fathom.data.columns import emptied
+from fathom.data.selection import Selection, is_large
+from fathom.errors import SchemaError, unknown_name
 from fathom.kinds import KINDS
 from fathom.runtime import seed_from
 from fathom.schema import Schema
@@ -23,6 +28,8 @@ __all__ = ["Rows", "Say", "prepare"]
 
 FEWEST_ROWS_TO_SPLIT = 10
 NO_TARGET = ("none",)
+CHECKS_S = 5.0
+"""What a check may take before a training."""
 
 Say = Callable[[str], None]
 
@@ -34,19 +41,21 @@ class Rows:
     Attributes:
         source: what they were read from.
         schema: fitted on ``train``.
-        train: learned from.
+        train: learned from; a table larger than memory stays in its file.
         valid: chosen by, or None where there are too few rows.
         test: scored at the end, or None where there are too few rows.
+        findings: what the checks found in the rows as the source has them.
     """
 
     source: Source
     schema: Schema
-    train: pa.Table
+    train: pa.Table | Selection
     valid: pa.Table | None
     test: pa.Table | None
+    findings: tuple[Finding, ...] = ()
 
 
-def prepare(source: Source, test: Source | None, asked: Config, say: Say) -> Rows:
+def prepare(source: Source, test: Source | None, asked: Config, say: Say, *, thorough: bool = False) -> Rows:
     """Infer, split and fit.
 
     Args:
@@ -54,6 +63,7 @@ def prepare(source: Source, test: Source | None, asked: Config, say: Say) -> Row
         test: rows for the final score, if others than the source's own.
         asked: what the run is asked to do.
         say: is told what was found and decided.
+        thorough: whether checks that take long are run too.
 
     Raises:
         SchemaError: no target is named, or columns, kinds and roles do not fit.
@@ -65,23 +75,68 @@ def prepare(source: Source, test: Source | None, asked: Config, say: Say) -> Row
     if not targets:
         roles |= dict.fromkeys(source.target, "ignore")
     given = {part: _with_groups(table, roles) for part, table in source.parts.items()}
-    schema = Schema.infer(pa.concat_tables(given.values()), targets, kinds=asked.kinds, roles=roles)
+    large = Selection(given["train"]) if is_large(given["train"]) else None
+    if large is not None:
+        given["train"] = looked_at(large)
+        say(f"note: kinds are inferred from {given['train'].num_rows:,} rows, spread evenly over {large.num_rows:,}")
+    given = _with_gaps(given, asked.missing)
+    schema = Schema.infer(
+        pa.concat_tables(given.values()), targets, kinds=asked.kinds, roles=roles, missing=asked.missing
+    )
     if test is not None:
         given["test"] = _with_groups(_only(test), roles)
     say(_as_lines(schema))
+    _check_inputs(schema, roles)
+    _check_columns(schema, given)
     _check_classes(schema, given["train"])
-    train, notes = _to_learn_from(given, schema)
-    held_out, more = _to_score(given, schema)
-    train, valid, test_rows, split_notes = _split(train, held_out.get("valid"), held_out.get("test"), schema, asked)
-    for note in (*notes, *more, *split_notes):
+    held_out, told = _to_score(given, schema, large)
+    limit_s = math.inf if thorough else CHECKS_S
+    findings = run_checks(Examined(given["train"], schema, held_out), limit_s=limit_s, asked=asked.checks)
+    for line in brief(findings):
+        say(line)
+    hopeless = next((finding for finding in findings if finding.severity == "error"), None)
+    if hopeless and not thorough:
+        raise SchemaError(f"{hopeless.message}; {hopeless.remedy}")
+    if large is not None:
+        train, valid, test_rows, notes = split_large(large, held_out, schema, asked)
+    else:
+        train, left_out = _to_learn_from(given, schema)
+        train, valid, test_rows, notes = _split(train, held_out.get("valid"), held_out.get("test"), schema, asked)
+        notes = (*left_out, *notes)
+    for note in (*notes, *told):
         say(f"note: {note}")
     say(f"rows: {_split_words(train, valid, test_rows, given='test' in given)}")
-    return Rows(source, schema.fit(train), train, valid, test_rows)
+    fitted = schema.fit(train) if isinstance(train, pa.Table) else fit_large(schema, train)
+    if test_rows is not None:
+        fitted.check(test_rows)
+    return Rows(source, fitted, train, valid, test_rows, findings)
 
 
 def _with_groups(table: pa.Table, roles: Mapping[str, str]) -> pa.Table:
     names = [name for name, role in roles.items() if role == Role.GROUP]
+    patterns = [name for name in names if name not in table.column_names and GROUP_BY_PATTERN in name]
+    if patterns and is_large(table):
+        raise SchemaError(f"group {patterns[0]!r}: a table larger than memory is grouped by a column, not by a pattern")
     return reduce(with_group, names, table)
+
+
+def _with_gaps(given: Mapping[str, pa.Table], missing: Mapping[str, Sequence[str]]) -> dict[str, pa.Table]:
+    """The rows with nothing where a value was said to mean unknown.
+
+    Raises:
+        SchemaError: no training row has such a value, or there is no such column.
+    """
+    found = dict(given)
+    for name, values in missing.items():
+        for part, table in found.items():
+            place = table.schema.get_field_index(name)
+            if place < 0:
+                raise SchemaError(unknown_name("column", name, table.column_names))
+            column = emptied(table[name], values)
+            if part == "train" and column.null_count == table[name].null_count:
+                raise SchemaError(f"no cell of column {name!r} holds {' or '.join(values)}, said to mean unknown")
+            found[part] = table.set_column(place, name, column)
+    return found
 
 
 def _targets(asked: Config, source: Source) -> tuple[str, ...]:
@@ -92,6 +147,36 @@ def _targets(asked: Config, source: Source) -> tuple[str, ...]:
         columns = ", ".join(source.parts["train"].column_names[:20])
         raise SchemaError(f"name the column to predict (target = one of: {columns}; or none for an autoencoder)")
     return targets
+
+
+def _check_inputs(schema: Schema, roles: Mapping[str, str]) -> None:
+    """Refuse columns of which none is left to learn from.
+
+    Raises:
+        SchemaError: every column but the targets was found to be of no use.
+    """
+    left_out = [column for column in schema.of_role(Role.IGNORE) if column.name not in roles]
+    if left_out and not schema.of_role(Role.INPUT):
+        told = "; ".join(f"{column.name}: {column.reason}" for column in left_out[:3])
+        raise SchemaError(
+            f"no column is left to learn from ({told}); to use one all the same: --role {left_out[0].name}=input"
+        )
+
+
+def _check_columns(schema: Schema, given: Mapping[str, pa.Table]) -> None:
+    """Refuse rows to be scored that lack a column, before any work is done.
+
+    Raises:
+        SchemaError: there are such rows.
+    """
+    used = [column.name for column in schema.of_role(Role.INPUT, Role.TARGET)]
+    for part, table in given.items():
+        names = set(table.column_names)
+        absent = [name for name in used if name not in names]
+        if absent:
+            raise SchemaError(
+                f"the {part} rows lack {len(absent)} columns; {unknown_name('column', absent[0], table.column_names)}"
+            )
 
 
 def _check_classes(schema: Schema, table: pa.Table) -> None:
@@ -132,10 +217,13 @@ def _to_learn_from(given: Mapping[str, pa.Table], schema: Schema) -> tuple[pa.Ta
     return apart, tuple(notes)
 
 
-def _to_score(given: Mapping[str, pa.Table], schema: Schema) -> tuple[dict[str, pa.Table], tuple[str, ...]]:
+def _to_score(
+    given: Mapping[str, pa.Table], schema: Schema, large: Selection | None
+) -> tuple[dict[str, pa.Table], tuple[str, ...]]:
     """The rows that are given for choosing and for the final score, with the labels that training has."""
     classes = [column.name for column in schema.of_role(Role.TARGET) if column.kind.name == "category"]
-    known = {name: pc.unique(given["train"][name]).drop_null().to_pylist() for name in classes}
+    train = Selection(given["train"]) if large is None else large
+    known = {name: distinct_values(train, name) for name in classes if len(given) > 1}
     tables, notes = {}, []
     for part in [part for part in given if part != "train"]:
         tables[part], told = matched(given[part], known)
@@ -184,7 +272,7 @@ def _counts(source: Source) -> str:
     return f"{rows} rows, {source.parts['train'].num_columns} columns"
 
 
-def _split_words(train: pa.Table, valid: pa.Table | None, test: pa.Table | None, *, given: bool) -> str:
+def _split_words(train: pa.Table | Selection, valid: pa.Table | None, test: pa.Table | None, *, given: bool) -> str:
     words = [f"{train.num_rows:,} to train on"]
     words += [f"{valid.num_rows:,} to choose by"] if valid is not None else ["too few to choose by"]
     words += [f"{test.num_rows:,} {'given' if given else 'held out'} for the final score"] if test is not None else []

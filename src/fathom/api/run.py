@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict
+import tomllib
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +14,13 @@ import numpy as np
 import pyarrow as pa
 
 from fathom.api.directory import CONFIG, LINEAR, MODEL
-from fathom.data import read
-from fathom.errors import ModelError
+from fathom.api.labels import matched
+from fathom.api.splitting import with_group
+from fathom.data import Source, read
+from fathom.data.readers import accepted_options
+from fathom.errors import ModelError, SchemaError
 from fathom.model import MANIFEST, Model, Scores
+from fathom.signals import Role
 from fathom.training.engine import Outcome
 
 __all__ = ["Run", "load", "plain_scores"]
@@ -29,6 +36,7 @@ class Run:
         outcome: how the training ended, or None where the run was loaded.
         rows: how many rows the final score was measured on.
         seconds: how long the whole run took.
+        reading: the options of the reader with which the training rows were read.
     """
 
     def __init__(
@@ -40,26 +48,50 @@ class Run:
         outcome: Outcome | None = None,
         rows: int = 0,
         seconds: float = math.nan,
+        reading: Mapping[str, Any] | None = None,
     ) -> None:
         self.model, self.linear, self.directory = model, linear, directory
         self.outcome, self.rows, self.seconds = outcome, rows, seconds
+        self.reading = dict(reading or {})
 
     @property
     def metrics(self) -> Scores:
         """Scores on the rows held out for the final score, by target and metric."""
         return self.model.metrics
 
-    def predict(self, source: Any) -> pa.Table:
-        """Predict each row of a source; see ``Model.predict``."""
-        return self.model.predict(_one_table(source))
+    def read(self, source: Any, **reading: Any) -> Source:
+        """Read rows as the training rows were read: words stay words, labels take the form that training had.
 
-    def evaluate(self, source: Any) -> Scores:
-        """Score the model on a source that has the targets; see ``Model.evaluate``."""
-        return self.model.evaluate(_one_table(source), linear=self.linear)
+        Args:
+            source: as ``fit`` takes it.
+            reading: options of its reader; those of ``fit`` hold where none is given.
 
-    def embed(self, source: Any) -> np.ndarray:
-        """The vectors on which the heads stand, (N, D)."""
-        return self.model.embed(_one_table(source))
+        Raises:
+            InputError: the source cannot be read.
+        """
+        as_trained = accepted_options(source, {"text": list(self.model.schema.words(Role.INPUT)), **self.reading})
+        found = read(source, **{**as_trained, **reading})
+        labels = self.model.schema.words(Role.TARGET)
+        tables = {part: matched(table, labels) for part, table in found.parts.items()}
+        notes = dict.fromkeys(note for _, told in tables.values() for note in told)
+        parts = {part: table for part, (table, _) in tables.items()}
+        return replace(found, parts=parts, notes=(*found.notes, *notes))
+
+    def predict(self, source: Any, **reading: Any) -> pa.Table:
+        """Predict each row of a source; see ``read`` and ``Model.predict``."""
+        return self.model.predict(_one_table(self.read(source, **reading)))
+
+    def evaluate(self, source: Any, **reading: Any) -> Scores:
+        """Score the model on a source that has the targets; see ``read`` and ``Model.evaluate``."""
+        table = _one_table(self.read(source, **reading))
+        for column in self.model.schema.of_role(Role.GROUP):
+            with suppress(SchemaError):  # without its groups a row is scored as one by itself
+                table = with_group(table, column.name)
+        return self.model.evaluate(table, linear=self.linear)
+
+    def embed(self, source: Any, **reading: Any) -> np.ndarray:
+        """The vectors on which the heads stand, (N, D); see ``read``."""
+        return self.model.embed(_one_table(self.read(source, **reading)))
 
     def save(self, directory: str | Path) -> None:
         """Write the model into a directory of its own."""
@@ -89,7 +121,16 @@ def load(directory: str | Path) -> Run:
         hint = "its training has not finished; continue it with --resume" if unfinished else f"it holds no {MODEL}/"
         raise ModelError(f"{place} cannot be loaded: {hint if place.exists() else 'there is no such directory'}")
     linear = Model.load(place / LINEAR) if (place / LINEAR).is_dir() else None
-    return Run(Model.load(place / MODEL), linear, place)
+    return Run(Model.load(place / MODEL), linear, place, reading=_recorded_reading(place))
+
+
+def _recorded_reading(place: Path) -> dict[str, Any]:
+    """The options of the reader that ``fit`` recorded; none where a run's config.toml is not there or not its own."""
+    try:
+        reading = tomllib.loads((place / CONFIG).read_text()).get("reading", {})
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError):
+        return {}
+    return reading if isinstance(reading, dict) else {}
 
 
 def plain_scores(scores: Scores) -> dict[str, dict[str, dict[str, float | None]]]:
@@ -104,6 +145,6 @@ def _finite(value: float | None) -> float | None:
     return None if value is None or not math.isfinite(value) else value
 
 
-def _one_table(source: Any) -> pa.Table:
+def _one_table(source: Source) -> pa.Table:
     """The rows of a source, all its parts one after another."""
-    return pa.concat_tables(read(source).parts.values())
+    return pa.concat_tables(source.parts.values())

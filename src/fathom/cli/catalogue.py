@@ -9,8 +9,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from fathom.checks import CHECKS
 from fathom.cli.text import WIDTH, aligned, bold
 from fathom.data import READERS
+from fathom.data.source import KnownSet
 from fathom.errors import ConfigError, unknown_name
 from fathom.heads import HEADS, METRICS
 from fathom.kinds import KINDS
@@ -19,12 +21,16 @@ from fathom.registry import Choice, Entry, Option, Registry, options_of
 from fathom.training import OPTIMIZERS, SCHEDULES
 from fathom.training.engine import Trainer
 
-__all__ = ["Described", "described", "listed", "plain", "registries"]
+__all__ = ["Described", "Sort", "described", "listed", "plain", "sorts"]
 
-ALL = (NETS, HEADS, KINDS, OPTIMIZERS, SCHEDULES, ACTIVATIONS, NORMS, INITIALIZATIONS, METRICS, READERS)
+ALL = (NETS, HEADS, KINDS, OPTIMIZERS, SCHEDULES, ACTIVATIONS, NORMS, INITIALIZATIONS, METRICS, READERS, CHECKS)
 TRAINING = "training"
+SETS = "sets"
 # Where the options of a thing of each sort are given on the command line.
-PLACES = {name: name for name in ("net", "head", "optimizer", "schedule", TRAINING)} | {"kind": "kinds.COLUMN"}
+PLACES = {name: name for name in ("net", "head", "optimizer", "schedule", TRAINING)} | {
+    "kind": "kinds.COLUMN",
+    "check": "checks.NAME",
+}
 
 
 @dataclass(frozen=True)
@@ -55,7 +61,7 @@ class Described:
     def _options_lines(self, about: Mapping[str, str]) -> list[str]:
         if not self.options:
             return ["It has no options."]
-        place, first = PLACES.get(self.what, ""), next(iter(self.options.values()))
+        place, first = PLACES.get(self.what, "").replace("NAME", self.name), next(iter(self.options.values()))
         before = f"--kind COLUMN={self.name} " if self.what == "kind" else ""
         example = f" (as in {before}--set {place}.{first.name}={_shown_value(first.default)})" if place else ""
         lines = [f"Options{example}:"]
@@ -66,36 +72,60 @@ class Described:
         return lines
 
 
-def registries(what: str | None) -> list[Registry]:
-    """All registries, or the one of a sort, named in the singular or the plural.
+@dataclass(frozen=True)
+class Sort:
+    """Things of one sort: what they are called together, each one's name and words, and the same as JSON holds it."""
+
+    name: str
+    rows: list[tuple[str, str]]
+    plain: list[dict[str, Any]]
+
+
+def sorts(what: str | None) -> list[Sort]:
+    """All sorts of things that have names, or one, named in the singular or the plural.
 
     Raises:
         ConfigError: there is no such sort.
     """
-    found = {f"{registry.what}s": registry for registry in ALL}
-    if what is None:
-        return list(found.values())
-    name = what if what.endswith("s") else f"{what}s"
-    if name not in found:
-        raise ConfigError(unknown_name("sort of thing", what, found))
-    return [found[name]]
+    registries = {f"{registry.what}s": registry for registry in ALL}
+    names = [*registries, SETS] if what is None else [_plural(what)]
+    return [_sort_of_sets() if name == SETS else _sort_of(registries[name]) for name in names]
 
 
-def listed(found: list[Registry]) -> str:
+def listed(found: list[Sort]) -> str:
     """Names, facts and summaries, for a person."""
-    parts = []
-    for registry in found:
-        rows = [(f"  {entry.name}", _summary_words(registry.what, entry)) for entry in registry]
-        parts.append(f"{bold(f'{registry.what}s')}\n{aligned(rows)}")
-    return "\n\n".join(parts)
+    return "\n\n".join(
+        f"{bold(sort.name)}\n{aligned([(f'  {name}', words) for name, words in sort.rows])}" for sort in found
+    )
 
 
-def plain(found: list[Registry]) -> dict[str, Any]:
+def plain(found: list[Sort]) -> dict[str, Any]:
     """Names, facts and summaries as JSON holds them."""
-    return {
-        f"{registry.what}s": [{"name": e.name, "summary": e.summary, **_plain(e.facts)} for e in registry]
-        for registry in found
-    }
+    return {sort.name: sort.plain for sort in found}
+
+
+def _sort_of(registry: Registry) -> Sort:
+    rows = [(entry.name, _summary_words(registry.what, entry)) for entry in registry]
+    plain = [{"name": entry.name, "summary": entry.summary, **_plain(entry.facts)} for entry in registry]
+    return Sort(f"{registry.what}s", rows, plain)
+
+
+def _sort_of_sets() -> Sort:
+    sets = _known_sets()
+    rows = [(name, f"{known.summary} ({_rows(known.rows)})") for name, known in sets.items()]
+    return Sort(SETS, rows, [{"name": name, "summary": known.summary, **known.facts()} for name, known in sets.items()])
+
+
+def _known_sets() -> dict[str, KnownSet]:
+    found = {name: known for entry in READERS for name, known in entry.facts.get("sets", {}).items()}
+    return dict(sorted(found.items()))
+
+
+def _plural(what: str) -> str:
+    name, names = what if what.endswith("s") else f"{what}s", [*(f"{registry.what}s" for registry in ALL), SETS]
+    if name not in names:
+        raise ConfigError(unknown_name("sort of thing", what, names))
+    return name
 
 
 def described(what: str, name: str | None) -> Described:
@@ -106,11 +136,21 @@ def described(what: str, name: str | None) -> Described:
     """
     if what == TRAINING and name is None:
         return Described(TRAINING, "", {}, inspect.getdoc(Trainer) or "", options_of(Trainer))
-    (registry,) = registries(what)
+    sort = _plural(what)
     if name is None:
-        raise ConfigError(f"which {registry.what}? ({', '.join(registry.names())})")
+        raise ConfigError(f"which {sort[:-1]}? ({', '.join(name for name, _ in sorts(sort)[0].rows)})")
+    if sort == SETS:
+        return _described_set(name)
+    registry = next(registry for registry in ALL if f"{registry.what}s" == sort)
     entry = registry.get(name)
     return Described(registry.what, name, entry.facts, inspect.getdoc(entry.factory) or "", entry.options)
+
+
+def _described_set(name: str) -> Described:
+    sets = _known_sets()
+    if name not in sets:
+        raise ConfigError(unknown_name("data set", name, sets))
+    return Described("set", name, sets[name].facts(), sets[name].summary, {})
 
 
 def _summary_words(what: str, entry: Entry) -> str:
@@ -144,8 +184,27 @@ def _metric_facts(facts: Mapping[str, Any]) -> list[str]:
     return ["higher is better" if facts["higher"] else "lower is better"]
 
 
+def _check_facts(facts: Mapping[str, Any]) -> list[str]:
+    needs = f"needs {' and '.join(facts['needs'])}" if facts["needs"] else ""
+    return [needs, "" if facts["cost"] == "cheap" else "before a training only where it takes little"]
+
+
 def _schedule_facts(facts: Mapping[str, Any]) -> list[str]:
     return ["ends near zero" if facts["anneals"] else "followed by a cool-down to zero"]
+
+
+def _reader_facts(facts: Mapping[str, Any]) -> list[str]:
+    return _any_facts({key: list(value) if key == "sets" else value for key, value in facts.items()})
+
+
+def _set_facts(facts: Mapping[str, Any]) -> list[str]:
+    size_bytes = sum(file["size_bytes"] for file in facts.get("files", ()))
+    words = [_rows(facts["rows"]), f"target {', '.join(facts['target']) or 'none'}", f"licence: {facts['licence']}"]
+    return [*words, f"downloaded the first time, {size_bytes / 1e6:,.1f} MB" if size_bytes else "needs no file"]
+
+
+def _rows(count: int) -> str:
+    return f"{count:,} row{'' if count == 1 else 's'}"
 
 
 def _any_facts(facts: Mapping[str, Any]) -> list[str]:
@@ -163,17 +222,22 @@ FACTS: dict[str, Callable[[Mapping[str, Any]], list[str]]] = {
     "head": _head_facts,
     "kind": _kind_facts,
     "metric": _metric_facts,
+    "reader": _reader_facts,
+    "set": _set_facts,
     "schedule": _schedule_facts,
+    "check": _check_facts,
 }
 
 
 def _plain(value: Any) -> Any:
     if isinstance(value, Mapping):
-        return {key: _plain(item) for key, item in value.items()}
+        return {key: _plain(item) for key, item in value.items() if not inspect.isfunction(item)}
     if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
     if isinstance(value, Choice):
         return value.plain()
+    if isinstance(value, KnownSet):
+        return value.summary
     return value.__name__ if isinstance(value, type) else value
 
 

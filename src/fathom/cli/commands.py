@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from fathom import __version__
-from fathom.errors import unknown_name
+from fathom.errors import InputError, unknown_name
 
 __all__ = ["fathom"]
 
@@ -53,6 +53,38 @@ def _as_json(command: Command) -> Command:
     return click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")(command)
 
 
+def _reading(command: Command) -> Command:
+    """The options that say how a source is to be read."""
+    for option in (
+        click.option("--lines", is_flag=True, help="A .txt is a row a line, not one document."),
+        click.option("--text", multiple=True, metavar="COLUMN", help="Keep its cells as they stand. *"),
+        click.option("--missing", multiple=True, metavar="[COLUMN=]WORD", help="A cell that means: not known. *"),
+        click.option("--decimal", metavar="MARK", help="What divides a number's decimals: . or ,"),
+        click.option("--skip-rows", type=int, metavar="N", help="Rows of a CSV above its header."),
+        click.option("--header/--no-header", default=None, help="Whether a CSV's first row names the columns."),
+        click.option("--columns", metavar="A,B,C", help="Name the columns of a CSV without a header."),
+    ):
+        command = option(command)
+    return command
+
+
+def _columns(command: Command) -> Command:
+    """The options that say what columns are and what they are for."""
+    for option in (
+        click.option("--time", metavar="COLUMN", help="Learn from earlier rows, score on later ones."),
+        click.option(
+            "--group",
+            metavar="COLUMN",
+            help="Rows of one group are never split up; 'file~PATTERN' groups by file names.",
+        ),
+        click.option("--weight", metavar="COLUMN", help="How much each row counts."),
+        click.option("--role", multiple=True, metavar="COLUMN=ROLE", help="What a column is for, as in id=ignore. *"),
+        click.option("--kind", multiple=True, metavar="COLUMN=KIND", help="What a column is; see fathom list kinds. *"),
+    ):
+        command = option(command)
+    return command
+
+
 @fathom.command(short_help="Train a network on data.")
 @click.argument("data")
 @click.option("--target", multiple=True, metavar="COLUMN", help="Column to predict; 'none' rebuilds the inputs. *")
@@ -61,12 +93,9 @@ def _as_json(command: Command) -> Command:
 @click.option("--net", metavar="NAME", help="A network; see fathom list nets.")
 @click.option("--head", metavar="NAME", help="A head; see fathom list heads.")
 @click.option("--set", multiple=True, metavar="KEY=VALUE", help="An option, as in net.dropout=0.2. *")
-@click.option("--kind", multiple=True, metavar="COLUMN=KIND", help="What a column is; see fathom list kinds. *")
-@click.option("--role", multiple=True, metavar="COLUMN=ROLE", help="What a column is for, as in id=ignore. *")
-@click.option("--weight", metavar="COLUMN", help="How much each row counts.")
-@click.option("--group", metavar="COLUMN", help="Rows of one group are never split up.")
-@click.option("--time", metavar="COLUMN", help="Learn from earlier rows, score on later ones.")
+@_columns
 @click.option("--seed", type=int, metavar="N", help="Decides all that is random.")
+@_reading
 @click.option("--config", metavar="FILE.toml", help="Options in a file; the command line goes before it.")
 @click.option("--out", metavar="DIR", help="The run's directory, else runs/<data>-<target>.")
 @click.option("--resume", is_flag=True, help="Continue a run that was stopped.")
@@ -75,8 +104,8 @@ def _as_json(command: Command) -> Command:
 def fit(
     data: str, test: str | None, out: str | None, *, resume: bool, overwrite: bool, as_json: bool, **said: Any
 ) -> None:
-    """Train a network on DATA: a file, a folder of pictures, or a bundled data set
-    (iris, digits, wine, breast-cancer, diabetes).
+    """Train a network on DATA: a file, a folder, or the name of a public data set
+    (iris, digits, adult, fashion-mnist, ...; see fathom list sets).
 
     What each column is, which network fits and how long to train are found out
     and shown. Options marked * may be given several times.
@@ -89,7 +118,7 @@ def fit(
 
     config = config_from(said)
     asked = Config.of(config)  # mistakes are told before any data is read
-    source = read(data)
+    source = read(data, **asked.reading)
     place = out or _default_place(source.name, asked.target or source.target)
     share = config.pop("test", None)  # of rows to hold out, where no test data is given
     held_out = share if test is None else test
@@ -97,12 +126,43 @@ def fit(
     _print(run.summary() if as_json else text.fitted(run))
 
 
+@fathom.command(short_help="Look for what is wrong with data.")
+@click.argument("data")
+@click.option("--target", multiple=True, metavar="COLUMN", help="Column to predict; 'none' for no target. *")
+@click.option("--test", metavar="DATA", help="Rows on which the network would be scored.")
+@click.option("--set", multiple=True, metavar="KEY=VALUE", help="An option, as in checks.labels=false. *")
+@_columns
+@_reading
+@click.option("--config", metavar="FILE.toml", help="Options in a file; the command line goes before it.")
+@_as_json
+def check(data: str, test: str | None, *, as_json: bool, **said: Any) -> None:
+    """Look for what would mislead a network trained on DATA, or its scores.
+
+    Columns that give the target away, labels that look wrong, copies of rows,
+    numbers that stand for unknown, damaged pictures, ... (see fathom list checks),
+    each with what settles it. Nothing is trained. Options marked * may be given
+    several times.
+    """
+    from fathom.api import check as check_data
+    from fathom.cli import checking
+    from fathom.cli.settings import config_from
+
+    unsaid = dict.fromkeys(("budget", "seed", "net", "head"))
+    config = config_from({**unsaid, **said})
+    config.pop("test", None)  # a share of rows to hold out, of which nothing is found
+    report = check_data(data, test=test, **config)
+    _print(report.plain() if as_json else checking.reported(report))
+    if not report.trainable:
+        raise click.exceptions.Exit(InputError.exit_status)
+
+
 @fathom.command(short_help="Predict the target of new rows.")
 @click.argument("run")
 @click.argument("data")
 @click.option("--out", metavar="FILE", help="A .csv, .parquet or .jsonl; else CSV on stdout.")
+@_reading
 @_as_json
-def predict(run: str, data: str, out: str | None, *, as_json: bool) -> None:
+def predict(run: str, data: str, out: str | None, *, as_json: bool, **said: Any) -> None:
     """Predict each row of DATA with the network of RUN, a directory that fit wrote.
 
     Each row's number (from 0) stands first, then the prediction and, beside it,
@@ -110,10 +170,11 @@ def predict(run: str, data: str, out: str | None, *, as_json: bool) -> None:
     """
     from fathom.api import load
     from fathom.cli import rows
+    from fathom.cli.settings import reading_from
 
     started = time.perf_counter()
     writer = None if out is None else rows.writer_for(Path(out))
-    found = rows.numbered(load(run).predict(data))
+    found = rows.numbered(load(run).predict(data, **reading_from(said)))
     if writer is not None:
         writer(found, Path(out or ""))
         _say(f"{found.num_rows:,} predictions are in {out}")
@@ -127,15 +188,19 @@ def predict(run: str, data: str, out: str | None, *, as_json: bool) -> None:
 @fathom.command(short_help="Score a network on rows that have the target.")
 @click.argument("run")
 @click.argument("data")
+@_reading
 @_as_json
-def evaluate(run: str, data: str, *, as_json: bool) -> None:
+def evaluate(run: str, data: str, *, as_json: bool, **said: Any) -> None:
     """Score the network of RUN on the rows of DATA, which have the target."""
     from fathom.api import load, plain_scores
     from fathom.cli import text
-    from fathom.data import read
+    from fathom.cli.settings import reading_from
 
     started = time.perf_counter()
-    trained, source = load(run), read(data)
+    trained = load(run)
+    source = trained.read(data, **reading_from(said))
+    for note in source.notes:
+        _say(f"note: {note}")
     if source.fingerprint == text.fingerprint_of(trained):
         _say("note: the network was trained on most of these rows, so the scores flatter it")
     scores = trained.evaluate(source)
@@ -152,8 +217,8 @@ def list_(what: str | None, *, as_json: bool) -> None:
     """List what can be chosen by name: all of it, or one sort, such as nets."""
     from fathom.cli import catalogue
 
-    registries = catalogue.registries(what)
-    _print(catalogue.plain(registries) if as_json else catalogue.listed(registries))
+    found = catalogue.sorts(what)
+    _print(catalogue.plain(found) if as_json else catalogue.listed(found))
 
 
 @fathom.command(short_help="Show the options of one of them.")

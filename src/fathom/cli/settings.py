@@ -9,10 +9,10 @@ from typing import Any
 from fathom.config import RECORDS, Config, parse_setting
 from fathom.errors import ConfigError
 
-__all__ = ["config_from"]
+__all__ = ["config_from", "reading_from"]
 
 # Tables whose keys are the user's; every other table is a name and its options.
-TABLES = ("nets", "heads", "kinds", "roles", "training")
+TABLES = ("nets", "heads", "kinds", "roles", "missing", "reading", "checks", "training")
 ROLES = ("weight", "group", "time")
 Tree = dict[str, Any]
 
@@ -36,6 +36,11 @@ def config_from(options: Mapping[str, Any]) -> Tree:
     for role in ROLES:
         if options[role] is not None:
             _put(said, ["roles", options[role]], role)
+    for column, value in _gaps(options):
+        said.setdefault("missing", {}).setdefault(column, []).append(value)
+    reading = reading_from(options)
+    if reading:
+        said["reading"] = reading
     for text in options["set"]:
         _put(said, *parse_setting(text))
     recorded = sorted(said.keys() & set(RECORDS))
@@ -44,6 +49,23 @@ def config_from(options: Mapping[str, Any]) -> Tree:
     file = {} if options["config"] is None else Config.read(Path(options["config"]))
     asked = {key: value for key, value in file.items() if key not in RECORDS}
     return _over(_lifted(asked), _lifted(said))
+
+
+def reading_from(options: Mapping[str, Any]) -> Tree:
+    """What was said of how the source is to be read."""
+    columns, header = options.get("columns"), options.get("header")
+    said: Tree = {} if columns is None else {"columns": [name.strip() for name in columns.split(",")]}
+    said |= {} if header is None else {"header": "yes" if header else "no"}
+    said |= {"lines": True} if options.get("lines") else {}
+    said |= {name: options[name] for name in ("decimal", "skip_rows") if options.get(name) is not None}
+    words = [word for word in options.get("missing", ()) if "=" not in word]
+    return said | {name: list(given) for name, given in (("missing", words), ("text", options.get("text"))) if given}
+
+
+def _gaps(options: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Each ``--missing COLUMN=VALUE``: a column, and a value of it that means unknown."""
+    said = [word.rpartition("=") for word in options.get("missing", ()) if "=" in word]
+    return [(column, value) for column, _, value in said]
 
 
 def _pairs(option: str, texts: Iterable[str]) -> list[tuple[str, str]]:

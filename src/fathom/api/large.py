@@ -1,0 +1,219 @@
+"""The rows of a run whose table is larger than memory: looked at a piece at a time, split in one pass."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial, reduce
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from fathom.config import Config
+from fathom.data.duplicates import row_hashes
+from fathom.data.selection import Selection, rows_within
+from fathom.data.splits import random_split
+from fathom.errors import SchemaError
+from fathom.runtime import in_parallel, memory_limit_bytes, seed_from
+from fathom.schema import Counts, Schema
+from fathom.signals import Role
+
+__all__ = ["distinct_values", "fit_large", "looked_at", "rows_in_memory", "split_large"]
+
+MOST_ROWS_LOOKED_AT = 100_000
+MOST_ROWS_HELD_OUT = 100_000
+SAMPLE_SHARE = 1 / 64
+"""Rows that are copied into memory, to infer kinds from or to score on, take no more than this share of it."""
+
+MOST_GROUPS_COUNTED = 100_000
+MOST_TIMES_SORTED = 1 << 18
+MOST_REPEATED = 0.25
+"""Rows that repeat beyond this share do so by nature, as answers to three questions of yes or no."""
+
+ISO_DATE = r"^\d{4}-\d{2}(-\d{2}|$)"
+
+Codes = Callable[[pa.Table, int], np.ndarray]
+
+
+def looked_at(rows: Selection) -> pa.Table:
+    """The rows that kinds and roles are inferred from."""
+    return rows.spread(rows_in_memory(rows, MOST_ROWS_LOOKED_AT))
+
+
+def distinct_values(rows: Selection, name: str) -> list[Any]:
+    """The distinct values of a column with few of them, missing left out."""
+    found = [pc.unique(piece[name]) for piece in rows.pieces()]
+    return list(pc.unique(pa.concat_arrays(found)).drop_null().to_pylist())
+
+
+def fit_large(schema: Schema, rows: Selection) -> Schema:
+    """The schema with every kind fitted on the rows, counted column by column, a piece at a time, and merged.
+
+    Raises:
+        SchemaError: a cell does not fit its column's kind, or every weight is 0.
+    """
+    counts: dict[str, Any] = {}
+    for column in schema.of_role(Role.INPUT, Role.TARGET):
+        alone = Schema((column, *schema.of_role(Role.WEIGHT)))
+        cells = Selection(rows.table.select([column.name for column in alone.columns]), rows.kept)
+        counted: Counts = reduce(alone.merge, in_parallel(partial(alone.count, whole=False), cells.pieces()))
+        counts[column.name] = counted[column.name]
+    if schema.weight is not None and not any(pc.any(pc.greater(p[schema.weight], 0)).as_py() for p in rows.pieces()):
+        raise SchemaError(f"column {schema.weight!r} holds weights; every one is 0")
+    return schema.fit_counted(counts)
+
+
+def split_large(
+    rows: Selection, given: Mapping[str, pa.Table], schema: Schema, asked: Config
+) -> tuple[Selection, pa.Table | None, pa.Table | None, tuple[str, ...]]:
+    """Training rows, where they are; and validation and test rows, in memory and so of a bounded number.
+
+    Args:
+        rows: to be shared out; those without a target, and of a group that is scored, are left out.
+        given: "valid" and "test" where these rows are given; of too many, some are drawn.
+        schema: says which column holds groups or times.
+        asked: the shares to hold out, and the seed.
+
+    Returns:
+        Rows for training, choosing and the final score, and what a person should know, one sentence each.
+
+    Raises:
+        SchemaError: there are fewer groups or times than parts, or no row is left to train on.
+    """
+    rows, left_out = _labelled(rows, schema, given.values())
+    most, seed = rows_in_memory(rows, MOST_ROWS_HELD_OUT), seed_from("split", asked.seed)
+    shares = {"valid": asked.valid, "test": asked.test}
+    wanted = {name: share for name, share in shares.items() if share > 0 and name not in given}
+    parts = {name: Selection(table) for name, table in given.items()}
+    train = rows
+    if wanted:
+        fractions = (1 - sum(wanted.values()), *wanted.values())
+        train, *held_out = rows.parted(_codes(rows, schema, fractions, most, seed), len(fractions))
+        parts |= dict(zip(wanted, held_out, strict=True))
+    tables = {name: part.thinned(most, seed).in_memory() for name, part in parts.items()}
+    notes = tuple(
+        f"the table is larger than memory can hold: {tables[name].num_rows:,} rows are drawn for {words}"
+        for name, words in (("valid", "choosing"), ("test", "the final score"))
+        if name in tables and tables[name].num_rows < max(parts[name].num_rows, shares[name] * rows.num_rows)
+    )
+    return train, tables.get("valid"), tables.get("test"), (*left_out, *notes)
+
+
+def _labelled(rows: Selection, schema: Schema, scored: Iterable[pa.Table]) -> tuple[Selection, tuple[str, ...]]:
+    """The training rows that have a target and no group that is scored, and what was left out.
+
+    Raises:
+        SchemaError: no row is left.
+    """
+    targets, notes = [column.name for column in schema.of_role(Role.TARGET)], []
+    known = rows
+    if targets:
+        known = rows.where(lambda piece: reduce(pc.or_, [pc.is_valid(piece[name]) for name in targets]))
+    if known.num_rows < rows.num_rows:
+        notes.append(f"{rows.num_rows - known.num_rows:,} rows without any target are left out")
+    group = next(iter(schema.of_role(Role.GROUP)), None)
+    others = [table for table in scored if group is not None and group.name in table.column_names]
+    if group is None or not others:
+        return known, tuple(notes)
+    taken = pa.concat_arrays([pc.unique(table[group.name]) for table in others])
+    apart = known.where(lambda piece: pc.invert(pc.is_in(piece[group.name], taken)))
+    if apart.num_rows == 0:
+        raise SchemaError(f"every group of {group.name!r} in the training rows also stands in those to be scored")
+    if apart.num_rows < known.num_rows:
+        told = f"their group of {group.name!r} also stands in the rows to be scored"
+        notes.append(f"{known.num_rows - apart.num_rows:,} training rows are left out: {told}")
+    return apart, tuple(notes)
+
+
+def rows_in_memory(rows: Selection, most: int) -> int:
+    """How many rows may be copied out of a table into memory, at most ``most``."""
+    return min(most, rows_within(rows.table, SAMPLE_SHARE * memory_limit_bytes()))
+
+
+def _codes(rows: Selection, schema: Schema, fractions: tuple[float, ...], most: int, seed: int) -> Codes:
+    """What gives each row its part: by time, by whole groups, or at random, rows of equal inputs being one."""
+    time, group = (next(iter(schema.of_role(role)), None) for role in (Role.TIME, Role.GROUP))
+    if time is not None:
+        if group is not None:
+            raise SchemaError("a table larger than memory is split by time or by groups; name one of the two columns")
+        return _by_time(rows, time.name, fractions)
+    held_out = [min(fraction, most / rows.num_rows) for fraction in fractions[1:]]
+    fractions = (1 - sum(held_out), *held_out)
+    if group is not None:
+        return _by_group(rows, group.name, fractions, seed)
+    inputs = [column.name for column in schema.of_role(Role.INPUT)]
+    if not inputs or _repeat_by_nature(rows, inputs):
+        return lambda piece, start: _part(np.random.default_rng([seed, start]).random(piece.num_rows), fractions)
+    return lambda piece, _: _part(_unit(row_hashes(piece, inputs), seed), fractions)
+
+
+def _by_group(rows: Selection, name: str, fractions: tuple[float, ...], seed: int) -> Codes:
+    """Whole groups at random; few of them are shared out by number, many by a hash of their value."""
+    found, sizes = np.empty(0, np.uint64), np.empty(0, np.int64)
+    for piece in rows.pieces():
+        groups, counts = np.unique(row_hashes(piece, [name]), return_counts=True)
+        found, place = np.unique(np.concatenate([found, groups]), return_inverse=True)
+        sizes = np.bincount(place, np.concatenate([sizes, counts]))
+        if len(found) > MOST_GROUPS_COUNTED:
+            return lambda piece, _: _part(_unit(row_hashes(piece, [name]), seed), fractions)
+    _check_count(len(found), "group", name, fractions)
+    part_of = np.empty(len(found), np.int64)
+    for part, members in enumerate(random_split(len(found), fractions, None, seed, sizes=sizes)):
+        part_of[members] = part
+
+    def codes(piece: pa.Table, _: int) -> np.ndarray:
+        place = np.searchsorted(found, row_hashes(piece, [name])).clip(max=len(found) - 1)
+        return part_of[place]
+
+    return codes
+
+
+def _by_time(rows: Selection, name: str, fractions: tuple[float, ...]) -> Codes:
+    """Later parts hold later rows; where one ends is a quantile of times that are spread evenly over the table.
+
+    Raises:
+        SchemaError: the times are strings whose order is not that of time, or there are too few of them.
+    """
+    times = rows.spread(MOST_TIMES_SORTED)[name]
+    is_text = pa.types.is_string(times.type) or pa.types.is_large_string(times.type)
+    if is_text and not pc.all(pc.match_substring_regex(times, ISO_DATE)).as_py():
+        raise SchemaError(f"column {name!r}: times are to be numbers, or dates such as 2026-01-31 or 2026-01-31 18:00")
+    ordered = pc.drop_null(times.take(pc.sort_indices(times)))
+    if len(ordered) == 0:
+        _check_count(0, "time", name, fractions, always=True)
+    places = np.minimum(np.cumsum(fractions[:-1]) * len(ordered), len(ordered) - 1).astype(int)
+    firsts = [ordered[int(place)] for place in places]
+    distinct = len(pc.unique(pa.array([ordered[0].as_py(), *(first.as_py() for first in firsts)], ordered.type)))
+    if distinct < len(fractions):
+        _check_count(len(pc.unique(ordered)), "time", name, fractions, always=True)
+
+    def codes(piece: pa.Table, _: int) -> np.ndarray:
+        later = [pc.greater_equal(piece[name], first).fill_null(False) for first in firsts]
+        return np.sum([np.asarray(part, dtype=np.int64) for part in later], axis=0)
+
+    return codes
+
+
+def _check_count(count: int, what: str, name: str, fractions: tuple[float, ...], *, always: bool = False) -> None:
+    if always or count < len(fractions):
+        raise SchemaError(
+            f"column {name!r} holds {count} {what}{'' if count == 1 else 's'}, which cannot be shared out to "
+            f"{len(fractions)} parts; set valid or test to 0, or hand test rows in"
+        )
+
+
+def _repeat_by_nature(rows: Selection, inputs: list[str]) -> bool:
+    hashes = row_hashes(looked_at(rows), inputs)
+    return len(np.unique(hashes)) < (1 - MOST_REPEATED) * len(hashes)
+
+
+def _unit(hashes: np.ndarray, seed: int) -> np.ndarray:
+    """(N,) numbers in [0, 1) out of hashes: a function of the hash and the seed that looks random."""
+    mixed = (hashes ^ np.uint64(seed)) * np.uint64(0x9E3779B97F4A7C15)
+    mixed = (mixed ^ (mixed >> np.uint64(32))) * np.uint64(0xD6E8FEB86659FD93)
+    return (mixed >> np.uint64(11)).astype(np.float64) / 2**53
+
+
+def _part(unit: np.ndarray, fractions: tuple[float, ...]) -> np.ndarray:
+    return np.searchsorted(np.cumsum(fractions[:-1]), unit, side="right")
