@@ -285,6 +285,12 @@ IDX = [
         reads={},
     ),
     Case(
+        "idx: pictures of no pixels",
+        in_file(TRAIN, b"\0\0\x08\x04" + np.array([1, 2**31, 2**31, 0], ">u4").tobytes()),
+        {READING + "check_head": nothing},
+        refused=r"its head promises pictures of no pixels, shape \(1, 2147483648, 2147483648, 0\)",
+    ),
+    Case(
         "idx: no images",
         in_file(TRAIN, idx(np.zeros((0, 4, 2)))),
         {ARRAYS + "check_any_row": nothing},

@@ -151,6 +151,8 @@ def check_mark(mark: bytes, path: Path) -> None:
 def check_head(shape: tuple[int, ...], num_dimensions: int, path: Path) -> None:
     if len(shape) != num_dimensions:
         raise SourceError(f"{path}: is cut short in its head, which promises {num_dimensions} dimensions")
+    if 0 in shape[1:]:  # numpy refuses such a shape where its other sides are large
+        raise SourceError(f"{path}: its head promises pictures of no pixels, shape {shape}")
 
 
 def check_length(data: bytes, expected_bytes: int, shape: tuple[int, ...], path: Path) -> None:
