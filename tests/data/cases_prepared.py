@@ -10,7 +10,7 @@ from tests.data.dirty import Case
 from tests.data.making import file, nothing
 
 
-def of_rows(module: str) -> str:
+def of_api(module: str) -> str:
     return f"fathom.api.{module}"
 
 
@@ -22,9 +22,9 @@ def labelled(labels: tuple[str, str], name: str = "t.csv") -> Callable[[Path], P
     return table("x,y", lambda k: f"{k * 7 % 11}.5,{labels[k % 2]}", name=name)
 
 
-UNMATCHED = {of_rows("rows.matched"): lambda table, known: (table, ())}
+UNMATCHED = {of_api("examining.matched"): lambda table, known: (table, ())}
 
-NO_ERRORS = {of_rows("rows.run_checks"): lambda *_, **__: ()}
+NO_ERRORS = {of_api("examining.run_checks"): lambda *_, **__: ()}
 
 CASES = [
     Case(
@@ -54,7 +54,7 @@ CASES = [
     Case(
         "the rows to test by lack an input",
         table("x,z,y", lambda k: f"{k},{k % 3},{'ab'[k % 2]}"),
-        {of_rows("rows._check_columns"): nothing},
+        {of_api("examining._check_columns"): nothing},
         refused=r"the test rows lack 1 columns?; unknown column 'z' .*allowed: x, y",
         target="y",
         test=labelled(("a", "b"), "test.csv"),
@@ -62,7 +62,7 @@ CASES = [
     Case(
         "the rows to test by lack the target",
         labelled(("a", "b")),
-        {of_rows("rows._check_columns"): nothing},
+        {of_api("examining._check_columns"): nothing},
         refused=r"the test rows lack 1 columns?; unknown column 'y'",
         target="y",
         test=table("x,z", lambda k: f"{k},{k}", name="test.csv"),
@@ -98,35 +98,35 @@ CASES = [
     Case(
         "a target of which every value stands once",
         table("x,y", lambda k: f"{k},name {k}"),
-        {of_rows("rows._check_classes"): nothing},
+        {of_api("examining._check_classes"): nothing},
         refused="target 'y' has 30 classes in 30 rows, most of a single row",
         target="y",
     ),
     Case(
         "one row",
         file("x,y\n1,2\n"),
-        {of_rows("rows._cut"): lambda table, fractions, schema: [table] * len(fractions)},
+        {of_api("rows._cut"): lambda table, fractions, schema: [table] * len(fractions)},
         refused="one row of kind '.*' cannot be split; at least 10 rows are needed",
         target="y",
     ),
     Case(
         "no column of use",
         table("id,constant,y", lambda k: f"{k},1,{'ab'[k % 2]}"),
-        {of_rows("rows._check_inputs"): nothing},
+        {of_api("examining._check_inputs"): nothing},
         refused=r"no column is left to learn from \(id: identifier.*; constant: constant\); .*--role id=input",
         target="y",
     ),
     Case(
         "a row without any target",
         table("x,y", lambda k: f"{k * 7 % 11},{'ab'[k % 2] if k else ''}"),
-        {"fathom.api.rows._to_learn_from": lambda given, schema: (given["train"], ())},
+        {"fathom.api.rows._to_learn_from": lambda table, held_out, schema: (table, ())},
         notes="1 rows? without any target (is|are) left out",
         target="y",
     ),
     Case(
         "the last row beside the target is empty",
         file("x,y\n" + "".join(f"{k % 7},{'ab'[k % 2]}\n" for k in range(30)) + ",\n"),
-        {"fathom.api.rows._to_learn_from": lambda given, schema: (given["train"], ())},
+        {"fathom.api.rows._to_learn_from": lambda table, held_out, schema: (table, ())},
         notes="1 rows? without any target (is|are) left out",
         target="y",
     ),
@@ -141,7 +141,7 @@ CASES = [
     Case(
         "too few groups",
         table("x,who,y", lambda k: f"{k},{k % 2},{'ab'[k % 2]}"),
-        {of_rows("splitting._check_count"): nothing},
+        {of_api("splitting._check_count"): nothing},
         refused="column 'who' holds 2 groups, which cannot be shared out to 3 parts",
         target="y",
         asked={"roles": {"who": "group"}},
@@ -149,7 +149,7 @@ CASES = [
     Case(
         "times that have no order",
         table("x,when,y", lambda k: f"{k},week {k % 5},{'ab'[k % 2]}"),
-        {of_rows("splitting._places_in_time"): lambda times, name: typed(times).combine_chunks().to_numpy(False)},
+        {of_api("splitting._places_in_time"): lambda times, name: typed(times).combine_chunks().to_numpy(False)},
         refused="column 'when': times are to be",
         target="y",
         asked={"roles": {"when": "time"}},
@@ -157,7 +157,7 @@ CASES = [
     Case(
         "a pattern for groups that a row does not match",
         table("x,name,y", lambda k: f"{k},{'p' if k else 'q'}{k % 6},{'ab'[k % 2]}"),
-        {of_rows("splitting._texts"): lambda table, column, name: ["p"] * table.num_rows},
+        {of_api("splitting._texts"): lambda table, column, name: ["p"] * table.num_rows},
         refused=r"group 'name~p\(\.\)': the pattern finds nothing in 1 of 30 rows, the first of which is 'q0'",
         target="y",
         asked={"roles": {"name~p(.)": "group"}},

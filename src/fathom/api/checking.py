@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from fathom.api.rows import prepare
+from fathom.api.examining import examine
 from fathom.checks import Finding
 from fathom.config import Config
 from fathom.data import read
@@ -65,9 +66,9 @@ def check(source: Any, target: str | Iterable[str] | None = None, *, test: Any =
     asked = Config.of({"target": target, **config} if target is not None else config)
     found = read(source, **asked.reading)
     others = None if test is None else read(test, **accepted_options(test, asked.reading))
-    rows = prepare(found, others, asked, lambda line: None, thorough=True)
+    examined = examine(found, others, asked, lambda line: None, limit_s=math.inf)
     counts = {part: table.num_rows for part, table in found.parts.items()}
     if others is not None:
         counts["test"] = others.parts.get("test", others.parts["train"]).num_rows
-    columns = tuple(dict(zip(("name", "role", "kind", "reason"), row, strict=True)) for row in rows.schema.rows())
-    return Report(found.name, counts, columns, rows.findings, found.notes)
+    columns = tuple(dict(zip(("name", "role", "kind", "reason"), row, strict=True)) for row in examined.schema.rows())
+    return Report(found.name, counts, columns, examined.findings, found.notes)

@@ -12,8 +12,9 @@ from typing import Any
 import pyarrow as pa
 
 from fathom.api.directory import LINEAR, MODEL, check_directory, locked, open_directory, record
+from fathom.api.examining import Say
 from fathom.api.large import rows_in_memory
-from fathom.api.rows import Rows, Say, prepare
+from fathom.api.rows import Rows, prepare
 from fathom.api.run import Run
 from fathom.api.stores import training_store
 from fathom.config import Config
@@ -113,7 +114,7 @@ def _carried_out(model: Model, rows: Rows, asked: Config, directory: Path | None
     if directory is not None and not (directory / MODEL).exists():
         model.save(directory / MODEL)
     count = 0 if scored is None else scored.num_rows
-    return Run(model, linear, directory, outcome=outcome, rows=count, reading=asked.reading)
+    return Run(model, linear, directory, outcome=outcome, rows=count, reading=asked.reading, findings=rows.findings)
 
 
 def _layout(schema: Schema, asked: Config) -> Layout:

@@ -16,6 +16,7 @@ import pyarrow as pa
 from fathom.api.directory import CONFIG, LINEAR, MODEL
 from fathom.api.labels import matched
 from fathom.api.splitting import with_group
+from fathom.checks import Finding
 from fathom.data import Source, read
 from fathom.data.readers import accepted_options
 from fathom.errors import ModelError, SchemaError
@@ -37,6 +38,7 @@ class Run:
         rows: how many rows the final score was measured on.
         seconds: how long the whole run took.
         reading: the options of the reader with which the training rows were read.
+        findings: what the checks found in the data; none where the run was loaded.
     """
 
     def __init__(
@@ -49,10 +51,11 @@ class Run:
         rows: int = 0,
         seconds: float = math.nan,
         reading: Mapping[str, Any] | None = None,
+        findings: tuple[Finding, ...] = (),
     ) -> None:
         self.model, self.linear, self.directory = model, linear, directory
         self.outcome, self.rows, self.seconds = outcome, rows, seconds
-        self.reading = dict(reading or {})
+        self.reading, self.findings = dict(reading or {}), findings
 
     @property
     def metrics(self) -> Scores:
