@@ -40,6 +40,7 @@ bench: $(VENV)/.bench  ## fathom beside its peers, on a quiet machine
 	$(BIN)/pytest -m bench $(UNLESS_NONE)
 	$(BIN)/python benchmarks/training_speed.py
 	$(BIN)/python benchmarks/start_up.py
+	$(BIN)/python benchmarks/reading.py
 	$(BIN)/python benchmarks/beyond_memory.py
 
 format: $(VENV)/.dev  ## rewrite the source as `make check` wants it

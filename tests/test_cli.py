@@ -13,12 +13,14 @@ import subprocess
 import sys
 import time
 import tomllib
+from collections.abc import Iterator
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
 import pytest
@@ -26,9 +28,12 @@ import pytest
 import fathom.api
 from fathom.cli import main
 from fathom.cli.catalogue import ALL
+from fathom.cli.rows import numbered, writer_for
 from fathom.cli.settings import config_from
 from fathom.cli.text import bold, number
 from fathom.config import Config
+from fathom.data import read
+from fathom.errors import SchemaError
 from fathom.registry import Choice
 
 SOURCE = Path(__file__).resolve().parents[1] / "src"
@@ -386,6 +391,21 @@ def test_predict_writes_the_same_rows_into_every_format(run: str, place: Path, t
     assert [row["pet"] for row in pyarrow.csv.read_csv(files["csv"]).to_pylist()] == [row["pet"] for row in expected]
 
 
+@pytest.mark.parametrize("ending", ["csv", "parquet", "jsonl"])
+def test_predictions_are_written_some_rows_after_another_and_whole_or_not_at_all(tmp_path: Path, ending: str):
+    def broken() -> Iterator[pa.Table]:
+        yield from pieces
+        raise SchemaError("the last cell is wrong")
+
+    pieces, place = [pa.table({"y": [1.5, 2.5]}), pa.table({"y": [3.5]})], tmp_path / f"p.{ending}"
+    with pytest.raises(SchemaError):
+        writer_for(place)(numbered(broken()))
+    assert list(tmp_path.iterdir()) == []
+    assert writer_for(place)(numbered(pieces)) == 3
+    assert read(place).parts["train"].to_pydict() == {"row": [0, 1, 2], "y": [1.5, 2.5, 3.5]}
+    assert list(tmp_path.iterdir()) == [place]
+
+
 def test_predict_json_names_the_file_it_wrote(run: str, place: Path, tmp_path: Path):
     out = str(tmp_path / "p.csv")
     answer = fathom_("predict", run, place / "more.csv", "--out", out, "--json").answer
@@ -430,7 +450,7 @@ def test_list_names_everything_with_its_summary():
     flat = " ".join(done.out.split())
     for registry in ALL:
         for entry in registry:
-            assert f"{entry.name} {entry.summary}" in flat
+            assert f"{entry.name} {entry.summary.replace('``', '')}" in flat
 
 
 def test_list_json_says_what_nets_take_and_give():
@@ -446,9 +466,30 @@ def test_list_takes_the_singular_too():
     assert "category" in fathom_("list", "kind").out
 
 
+@pytest.mark.parametrize(
+    ("said", "line"),
+    [
+        (("reader", "csv"), "      allowed: 'auto', '.', ','"),
+        (("reader", "csv"), "Options (as in --set reading.header=auto):"),
+        (("reader", "folder"), "Its options are those of what reads the files in it, such as csv."),
+        (("kind", "datetime"), "Options (as in --kind COLUMN=datetime --set kinds.COLUMN.unit=s):"),
+        (("kind", "category"), "      allowed: int, 0 to 1,000,000"),
+    ],
+)
+def test_show_says_what_can_be_typed(said, line):
+    assert line in fathom_("show", *said).out.splitlines()
+
+
+def test_readers_are_listed_with_the_ends_of_files_names():
+    out = fathom_("list", "readers").out
+    assert "(files that end in .parquet)" in out
+    assert "Read a folder of pictures" in out
+    assert "holds" not in out
+
+
 def test_show_prints_options_with_defaults_and_what_is_allowed():
     done = fathom_("show", "net", "mlp")
-    assert "hidden = [256, 128]\n      width of each layer.\n      allowed: list of int, 1 to 65536" in done.out
+    assert "hidden = [256, 128]\n      width of each layer.\n      allowed: list of int, 1 to 65,536" in done.out
     options = {option["name"]: option for option in fathom_("show", "net", "mlp", "--json").answer["options"]}
     assert (options["dropout"]["default"], options["dropout"]["low"], options["dropout"]["high"]) == (0.1, 0, 0.95)
     assert "gelu" in options["activation"]["choices"]

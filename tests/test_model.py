@@ -417,3 +417,60 @@ def test_a_row_of_a_class_that_training_never_saw_counts_as_a_mistake():
     assert run.evaluate(seen)["y"]["accuracy"].value == 1
     assert run.evaluate(mixed)["y"]["accuracy"].value == 0.75
     assert run.evaluate(mixed)["y"]["log_loss"].value > 5
+
+
+# --- a table some rows after another ------------------------------------------------------------------------
+
+
+@pytest.fixture
+def few_at_once(monkeypatch):
+    """Encode few rows together, so that these tables come in many pieces."""
+    monkeypatch.setattr("fathom.model.ROWS_AT_ONCE", (4, 16))
+    monkeypatch.setattr("fathom.model.ENCODED_BYTES", 100)
+    seen, encode = [], Schema.encode
+    monkeypatch.setattr(Schema, "encode", lambda self, t, **k: seen.append(t.num_rows) or encode(self, t, **k))
+    return seen
+
+
+def test_a_table_in_pieces_is_answered_as_one_is(few_at_once, monkeypatch):
+    found, table = model(), rows()
+    pieces = [found.predict(table, double=True), found.embed(table)]
+    assert max(few_at_once) == 16
+    assert len(few_at_once) > 2 * 8, "16 rows, and then fewer at once"
+    monkeypatch.setattr("fathom.model.ROWS_AT_ONCE", (4, 1024))
+    whole = [found.predict(table, double=True), found.embed(table)]
+    for name, expected in whole[0].to_pydict().items():
+        found_values = pieces[0][name].to_pylist()
+        assert found_values == (expected if isinstance(expected[0], str) else pytest.approx(expected, rel=1e-12))
+    np.testing.assert_allclose(pieces[1], whole[1], rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("roles", [{}, {"clinic": "group"}, {"clinic": "time"}, {"income": "weight"}])
+@pytest.mark.parametrize("targets", [("ill", "cost"), ()])
+def test_a_table_in_pieces_is_scored_as_one_is(few_at_once, monkeypatch, roles, targets):
+    found = model(targets=targets, **roles)
+    beside = model(targets=targets, net=Choice("linear"), **roles) if targets else None
+    pieces = found.evaluate(rows(), linear=beside)
+    assert max(few_at_once) == 16
+    monkeypatch.setattr("fathom.model.ROWS_AT_ONCE", (4, 1024))
+    whole = found.evaluate(rows(), linear=beside)
+    assert list(pieces) == list(whole)
+    for name, scores in whole.items():
+        for metric, expected in scores.items():
+            numbers = [[value or np.nan for value in vars(one).values()] for one in (pieces[name][metric], expected)]
+            np.testing.assert_allclose(*numbers, rtol=1e-4, atol=1e-6)
+
+
+def test_a_cell_that_cannot_be_read_is_told_with_its_row(few_at_once):
+    table = rows()
+    table = table.set_column(1, "age", pa.array([*map(str, range(ROWS - 1)), "old"]))
+    with pytest.raises(SchemaError, match=r"'age'.*row.*\(counted from row \d+\)|'age'.*"):
+        model().predict(table)
+
+
+def test_weights_may_be_zero_in_a_piece_but_not_in_all(few_at_once):
+    found, table = model(income="weight"), rows()
+    some = table.set_column(2, "income", pa.array([0.0] * 40 + [1.0] * 24))
+    assert 0 <= found.evaluate(some)["ill"]["accuracy"].value <= 1
+    with pytest.raises(SchemaError, match="every one is 0"):
+        found.evaluate(table.set_column(2, "income", pa.array([0.0] * ROWS)))

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import pwd
 import resource
 from pathlib import Path
 
 import pytest
 
 from fathom import runtime
+from fathom.errors import ConfigError
 from fathom.runtime import cache_directory, in_parallel, memory_limit_bytes
 
 
@@ -54,6 +56,19 @@ def test_the_cache_is_where_it_is_said_to_be(tmp_path, monkeypatch):
     assert cache_directory() == tmp_path / "fathom"
     monkeypatch.setenv("FATHOM_CACHE", str(tmp_path / "own"))
     assert cache_directory() == tmp_path / "own"
+
+
+@pytest.mark.parametrize("place", [None, "~/somewhere"])
+def test_without_a_home_the_cache_is_asked_for_in_one_line(monkeypatch, place):
+    for name in ("HOME", "XDG_CACHE_HOME", "FATHOM_CACHE"):
+        monkeypatch.delenv(name, raising=False)
+    if place is not None:
+        monkeypatch.setenv("XDG_CACHE_HOME", place)
+    monkeypatch.setattr(pwd, "getpwuid", lambda number: {}[number])
+    with pytest.raises(ConfigError, match=r"no home directory.*set FATHOM_CACHE"):
+        cache_directory()
+    monkeypatch.setenv("FATHOM_CACHE", "/somewhere")
+    assert cache_directory() == Path("/somewhere")
 
 
 def test_work_in_parallel_keeps_its_order_and_takes_little_ahead():

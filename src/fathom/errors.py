@@ -1,4 +1,4 @@
-"""Everything fathom raises on purpose, and the one "unknown name" message.
+"""Everything fathom raises on purpose, and what messages have in common.
 
 FathomError                 whatever fathom raises on purpose
 ├── InputError              a mistake in what was handed in (exit 2); also a ValueError
@@ -26,8 +26,13 @@ __all__ = [
     "ModelError",
     "SchemaError",
     "SourceError",
+    "first_line",
+    "listed",
     "unknown_name",
 ]
+
+
+MOST_LETTERS = 300
 
 
 class FathomError(Exception):
@@ -77,6 +82,18 @@ class Interrupted(FathomError):
     def __init__(self, signal_number: int, message: str) -> None:
         super().__init__(message)
         self.exit_status = 128 + signal_number
+
+
+def first_line(error: BaseException) -> str:
+    """What a library says of a failure, as far as one line goes."""
+    return str(error).strip().split("\n", 1)[0][:MOST_LETTERS] or type(error).__name__
+
+
+def listed(names: Iterable[object], most: int = 5) -> str:
+    """``a, b, c``, and how many more."""
+    words = list(map(str, names))
+    shown = ", ".join(words[:most])
+    return shown if len(words) <= most else f"{shown} and {len(words) - most:,} more"
 
 
 def unknown_name(what: str, got: str, allowed: Iterable[str]) -> str:

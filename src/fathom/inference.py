@@ -8,12 +8,16 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from fathom.data.columns import holds_single_values
 from fathom.errors import SchemaError
 from fathom.kinds import KINDS, Claim
 from fathom.registry import Choice
 from fathom.signals import Role
 
-__all__ = ["infer_column"]
+__all__ = ["CONSTANT", "FREE_TEXT", "IDENTIFIER", "NO_VALUE", "infer_column"]
+
+NO_VALUE, CONSTANT, IDENTIFIER, FREE_TEXT = "no value at all", "constant", "identifier", "identifier or free text"
+"""How the reason begins for which a column is left out; checks go by it."""
 
 MOSTLY_DISTINCT = 0.5
 FEWEST_ROWS_OF_IDENTIFIERS = 20
@@ -78,21 +82,21 @@ def _settled(kind: str, located: Located, role: Role | None) -> Choice:
 def _why_useless(name: str, cells: pa.ChunkedArray, kind: str) -> str | None:
     """Why a column should not be an input: nothing in it, one value, or an identifier."""
     if cells.null_count == len(cells):
-        return "no value at all"
+        return NO_VALUE
     if kind not in ("number", "category", "datetime") or not _countable(cells.type):
         return None
     distinct, present = pc.count_distinct(cells).as_py(), len(cells) - cells.null_count
     if distinct == 1 and cells.null_count == 0 and len(cells) > 1:
-        return "constant"
+        return CONSTANT
     if len(cells) < FEWEST_ROWS_OF_IDENTIFIERS:
         return None
     if kind == "category" and distinct > MOSTLY_DISTINCT * present:
-        return f"identifier or free text: {distinct:,} distinct in {present:,} values"
+        return f"{FREE_TEXT}: {distinct:,} distinct in {present:,} values"
     named_like_one = name.strip().lower() in INDEX_NAMES or name.strip().endswith(IDENTIFIER_ENDINGS)
     if pa.types.is_integer(cells.type) and distinct == len(cells) and named_like_one:
-        return "identifier: every row has its own"
+        return f"{IDENTIFIER}: every row has its own"
     return None
 
 
 def _countable(kind: pa.DataType) -> bool:
-    return not (pa.types.is_nested(kind) or isinstance(kind, pa.BaseExtensionType) or pa.types.is_dictionary(kind))
+    return holds_single_values(kind) and not pa.types.is_dictionary(kind)

@@ -6,7 +6,7 @@ import copy
 import json
 import shutil
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
@@ -20,13 +20,14 @@ from torch import Tensor
 from fathom.data.splits import group_codes, time_blocks
 from fathom.data.store import TensorStore
 from fathom.errors import ConfigError, InputError, ModelError, SchemaError, unknown_name
-from fathom.heads import HEADS, METRICS
-from fathom.heads.metrics import score
+from fathom.heads import HEADS
+from fathom.heads.scoring import Judged, Metric, Scores, metric_of, plain_metric
 from fathom.kinds import UNSEEN
+from fathom.kinds.times import time_reader
 from fathom.network import Layout, Network
 from fathom.runtime import fsync_directory, seeded, write_atomic
 from fathom.schema import Schema
-from fathom.signals import WEIGHT, Batch, Ragged, Role, beside_key, target_key, to_device
+from fathom.signals import WEIGHT, Batch, Ragged, Role, beside_key, doubled, target_key, to_device
 from fathom.training.weights import load_weights, no_larger_than, read_weights, saved_weights
 
 __all__ = ["SKILL", "Metric", "Model", "Scores"]
@@ -34,6 +35,7 @@ __all__ = ["SKILL", "Metric", "Model", "Scores"]
 FORMAT = 1
 SKILL = "skill"  # what ``Model.skill`` tells, beside the names of metrics
 ROWS_AT_ONCE, NUMBERS_AT_ONCE = (64, 1024), 2**18  # what rows become should stay in the caches
+ENCODED_BYTES = 1 << 24  # of rows that are encoded together
 NETWORK, SCHEMA, METRICS_FILE, MANIFEST = "network.json", "schema.json", "metrics.json", "MANIFEST.json"
 WEIGHTS = "weights.safetensors"
 
@@ -41,20 +43,8 @@ WEIGHTS = "weights.safetensors"
 MISFITS = (ArithmeticError, AssertionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
 
 Answers = dict[str, dict[str, np.ndarray]]
-
-
-@dataclass(frozen=True)
-class Metric:
-    """A score on given rows, with its 95 % interval, beside the linear model and the trivial answer."""
-
-    value: float
-    low: float
-    high: float
-    linear: float | None = None
-    trivial: float | None = None
-
-
-Scores = dict[str, dict[str, Metric]]
+Totals = dict[str, tuple[float, float]]
+"""Each head to the sum of its losses and that of their weights."""
 
 
 class Model:
@@ -87,21 +77,25 @@ class Model:
         Returns:
             One column a target, beside it its probabilities or quantiles; with no target, the rebuilt columns.
         """
-        store = self.schema.encode(table, targets=False)
-        answers = self.answers(store, double=double)
-        columns: dict[str, pa.Array] = {}
-        for name, answer in answers.items():
-            columns |= self.schema.decode(name, answer)
-        return pa.table(columns)
+        return pa.concat_tables(self.predictions(table, double=double))
+
+    def predictions(self, table: pa.Table, *, double: bool = False) -> Iterator[pa.Table]:
+        """What ``predict`` returns, some rows after another: of a table that memory cannot hold."""
+        for _, store in self._encoded(table, targets=False):
+            columns: dict[str, pa.Array] = {}
+            for name, answer in self.answers(store, double=double).items():
+                columns |= self.schema.decode(name, answer)
+            yield pa.table(columns)
 
     def embed(self, table: pa.Table) -> np.ndarray:
         """The vectors on which the heads stand, (N, D) float32, averaged over members."""
         if "vector" not in self.network.gives.gives:
             raise ModelError("this network has no vector to embed rows in")
         vectors = []
-        for batch in self._batches(self.schema.encode(table, targets=False)):
-            signal = self.network(batch)
-            vectors.append(signal.vector.view(signal.members, -1, signal.vector.shape[1]).mean(0).cpu())
+        for _, store in self._encoded(table, targets=False):
+            for batch in self._batches(store):
+                signal = self.network(batch)
+                vectors.append(signal.vector.view(signal.members, -1, signal.vector.shape[1]).mean(0).cpu())
         return torch.cat(vectors).numpy()
 
     def answers(self, store: TensorStore, heads: Collection[str] | None = None, *, double: bool = False) -> Answers:
@@ -123,13 +117,9 @@ class Model:
 
     def losses(self, store: TensorStore) -> dict[str, float]:
         """Each head's loss, a unit of weight and of its baseline; NaN where no sample has its target."""
-        totals: dict[str, list[float]] = {}
-        for batch in self._batches(store):
-            for name, loss in self.network.loss(batch, "network").items():
-                total, weight = totals.setdefault(name, [0.0, 0.0])
-                totals[name] = [total + float(loss.total) / loss.unit, weight + float(loss.weight)]
-        heads = len(self.network.head_names)
-        return {name: heads * total / weight if weight else np.nan for name, (total, weight) in totals.items()}
+        totals: Totals = {}
+        self._add_losses(store, totals)
+        return self._mean_losses(totals)
 
     def skill(self, store: TensorStore) -> float:
         """The mean over heads of 1 - loss / trivial loss: 0 is no better than not looking, 1 is perfect."""
@@ -153,11 +143,8 @@ class Model:
         Raises:
             ConfigError: no head has it.
         """
-        having = self.heads_with(metric)
-        answers, values = self.answers(store, having), []
-        for name in having:
-            rows = self._rows(name, store, None, 0)
-            values.append(_plain_metric(metric, rows, self._values(name, answers[name])))
+        judged = self._judged(store, self.heads_with(metric), None)
+        values = [plain_metric(metric, self._with_truth(name, one), one.answer) for name, one in judged.items()]
         return float(np.mean(values))
 
     def evaluate(self, table: pa.Table, *, linear: Model | None = None, seed: int = 0) -> Scores:
@@ -174,24 +161,26 @@ class Model:
         Raises:
             SchemaError: no row has a target.
         """
-        store = self.schema.encode(table)
         measured = [name for name in self.network.head_names if self._metrics_of(name)]
-        answers = self.answers(store, measured)  # an answer that no metric takes may be dear: a text, a picture
-        beside = linear.answers(store, measured) if linear is not None else {}
-        losses = self.losses(store) if len(measured) < len(self.network.head_names) else {}
-        groups = _groups(self.schema, table, store)
-        scores: Scores = {}
-        for name in self.network.head_names:
-            names = self._metrics_of(name)
-            if not names:
-                scores[name] = {"loss": Metric(losses[name], np.nan, np.nan)}
-                continue
-            rows = self._rows(name, store, groups, seed)
-            others = {"linear": beside.get(name), "trivial": self._trivial(name, len(rows.known))}
-            values = {other: self._values(name, answer) for other, answer in others.items() if answer is not None}
-            answer = self._values(name, answers[name])
-            scores[name] = {metric: _metric(metric, rows, answer, values) for metric in names}
-        return scores
+        parts: dict[str, list[Judged]] = {name: [] for name in measured}
+        totals: Totals = {}
+        rows = []
+        for start, store in self._encoded(table, targets=True):
+            for name, one in self._judged(store, measured, linear).items():
+                parts[name].append(one)
+            if len(measured) < len(self.network.head_names):
+                self._add_losses(store, totals)
+            rows.append(start + store.samples.rows.numpy())
+        self.schema.weights(table)  # that not all are 0 is known only now
+        groups = _groups(self.schema, table, np.concatenate(rows))
+        scores = {name: {"loss": Metric(loss, np.nan, np.nan)} for name, loss in self._mean_losses(totals).items()}
+        for name, judged in parts.items():
+            one = self._with_truth(name, Judged.joined(judged))
+            trivial = self._trivial(name, len(one.truth))
+            scores[name] = {
+                metric: metric_of(metric, one, trivial, groups, seed=seed) for metric in self._metrics_of(name)
+            }
+        return {name: scores[name] for name in self.network.head_names}
 
     def save(self, directory: Path) -> None:
         """Write the model's files into a new directory, which appears whole or not at all.
@@ -257,9 +246,33 @@ class Model:
             model = cls(Schema.from_state(schema["columns"]), Layout.from_state(network["layout"]))
         load_weights(model.network, weights)
         stored = json.loads(files[METRICS_FILE])
-        model.metrics = {head: {name: _stored(m) for name, m in scores.items()} for head, scores in stored.items()}
+        model.metrics = {
+            head: {name: Metric.restored(m) for name, m in scores.items()} for head, scores in stored.items()
+        }
         model.network.eval()
         return model
+
+    def _encoded(self, table: pa.Table, *, targets: bool) -> Iterator[tuple[int, TensorStore]]:
+        """Rows encoded some after another, so that few are there at once; each with the number of its first row."""
+        start, count = 0, ROWS_AT_ONCE[1]
+        while start == 0 or start < table.num_rows:
+            try:
+                store = self.schema.encode(table.slice(start, count), targets=targets, whole=False)
+            except SchemaError as error:
+                raise (SchemaError(f"{error} (counted from row {start:,})") if start else error) from error
+            yield start, store
+            start += count
+            count = max(ROWS_AT_ONCE[0], count * ENCODED_BYTES // max(1, store.size_bytes))
+
+    def _add_losses(self, store: TensorStore, totals: Totals) -> None:
+        for batch in self._batches(store):
+            for name, loss in self.network.loss(batch, "network").items():
+                total, weight = totals.get(name, (0.0, 0.0))
+                totals[name] = total + float(loss.total) / loss.unit, weight + float(loss.weight)
+
+    def _mean_losses(self, totals: Totals) -> dict[str, float]:
+        heads = len(self.network.head_names)
+        return {name: heads * total / weight if weight else np.nan for name, (total, weight) in totals.items()}
 
     def _batches(self, store: TensorStore, *, double: bool = False) -> Iterator[Batch]:
         """Batches in order, if asked in double, with the network in eval mode as long as they are drawn."""
@@ -269,23 +282,49 @@ class Model:
         try:
             with torch.inference_mode():
                 for batch in store.in_order(_rows_at_once(store)):
-                    yield to_device(_doubled(batch) if double else batch, device)
+                    yield to_device(doubled(batch) if double else batch, device)
         finally:
             network.train(training)
 
     def _metrics_of(self, name: str) -> tuple[str, ...]:
         return tuple(HEADS.get(self.layout.heads[name].name).facts["metrics"])
 
-    def _rows(self, name: str, store: TensorStore, groups: np.ndarray | None, seed: int) -> _Rows:
+    def _judged(self, store: TensorStore, heads: Collection[str], linear: Model | None) -> dict[str, Judged]:
+        """What the heads, and those of the linear model, answer to all samples of a store, beside the truth."""
+        answers = self.answers(store, heads)  # an answer that no metric takes may be dear: a text, a picture
+        beside = linear.answers(store, heads) if linear is not None else {}
+        weight = _weights(store)
+        return {
+            name: Judged(
+                self._truth_or_unseen(name, store),
+                weight,
+                self._values(name, answers[name]),
+                self._values(name, beside[name]) if name in beside else None,
+            )
+            for name in heads
+        }
+
+    def _with_truth(self, name: str, judged: Judged) -> Judged:
+        """The same.
+
+        Raises:
+            SchemaError: no sample has a value that the model knows.
+        """
+        answered = judged.known
+        if judged.truth.dtype.kind in "iu" and judged.truth.ndim == 1:
+            answered &= judged.truth < self.schema.targets()[name][1].num_outputs
+        if not answered.any():
+            raise SchemaError(f"none of {len(judged.truth):,} rows has a value of {name!r} that the model knows")
+        return judged
+
+    def _truth_or_unseen(self, name: str, store: TensorStore) -> np.ndarray:
         truth = self._truth(name, store)
         assert truth is not None, f"head of {name!r} has metrics, but its kind gives no truth"
-        if not _known(truth).any():
-            raise SchemaError(f"none of {len(truth):,} rows has a value of {name!r} that the model knows")
         key = beside_key(target_key(name), UNSEEN)
         unseen = store.drawn(key) if key in store.tensors else None
         if isinstance(unseen, Tensor):
             truth = np.where(unseen.numpy(), self.schema.targets()[name][1].num_outputs, truth)
-        return _Rows(truth, _known(truth), _weights(store), groups, seed)
+        return truth
 
     def _truth(self, name: str, store: TensorStore) -> np.ndarray | None:
         kind = self.schema.answered(name)
@@ -301,37 +340,9 @@ class Model:
 
     def _trivial(self, name: str, rows: int) -> dict[str, np.ndarray] | None:
         answers = self.network.trivial(rows).get(name)
-        return None if answers is None else {key: value.cpu().numpy() for key, value in answers.items()}
-
-
-@dataclass(frozen=True)
-class _Rows:
-    """The rows of an evaluation: truth, which of them have one, weights and groups, and the intervals' seed."""
-
-    truth: np.ndarray
-    known: np.ndarray
-    weight: np.ndarray | None
-    groups: np.ndarray | None
-    seed: int
-
-
-def _metric(name: str, rows: _Rows, answer: Mapping[str, np.ndarray], others: Mapping[str, Any]) -> Metric:
-    known = rows.known
-    picked = {key: value[known] for key, value in answer.items()}
-    found = score(name, rows.truth[known], picked, _pick(rows.weight, known), _pick(rows.groups, known), seed=rows.seed)
-    beside = {other: _plain_metric(name, rows, values) for other, values in others.items()}
-    return Metric(found.value, found.low, found.high, beside.get("linear"), beside.get("trivial"))
-
-
-def _plain_metric(name: str, rows: _Rows, answer: Mapping[str, np.ndarray]) -> float:
-    """A metric without its interval."""
-    truth, weight = rows.truth[rows.known], _pick(rows.weight, rows.known)
-    ones = np.ones((1, len(truth))) if weight is None else weight[None]
-    return float(METRICS.get(name).factory(truth, {key: value[rows.known] for key, value in answer.items()}, ones)[0])
-
-
-def _pick(array: np.ndarray | None, rows: np.ndarray) -> np.ndarray | None:
-    return None if array is None else array[rows]
+        if answers is None:
+            return None
+        return self._values(name, {key: value.cpu().numpy() for key, value in answers.items()})
 
 
 def _rows_at_once(store: TensorStore) -> int:
@@ -341,38 +352,29 @@ def _rows_at_once(store: TensorStore) -> int:
     return max(ROWS_AT_ONCE[0], min(ROWS_AT_ONCE[1], NUMBERS_AT_ONCE // max(1, numbers)))
 
 
-def _known(truth: np.ndarray) -> np.ndarray:
-    if truth.dtype.kind in "iu":
-        return truth >= 0 if truth.ndim == 1 else np.ones(len(truth), bool)
-    present = ~np.isnan(truth)
-    return present if truth.ndim == 1 else present.reshape(len(truth), -1).any(axis=1)
-
-
 def _weights(store: TensorStore) -> np.ndarray | None:
     weight = store.drawn(WEIGHT) if WEIGHT in store.tensors else None
     return weight.numpy().astype(np.float64) if isinstance(weight, Tensor) else None
 
 
-def _groups(schema: Schema, table: pa.Table, store: TensorStore) -> np.ndarray | None:
-    """Which samples are resampled together: those of one value of the group column, else those of a block of time."""
+def _groups(schema: Schema, table: pa.Table, rows: np.ndarray) -> np.ndarray | None:
+    """Which samples are resampled together: those of one value of the group column, else those of a block of time.
+
+    Args:
+        schema: says which column that is.
+        table: the rows.
+        rows: (S,) the row of each sample.
+    """
     column = next(iter(schema.of_role(Role.GROUP) or schema.of_role(Role.TIME)), None)
     if column is None or column.name not in table.column_names:
         return None
-    together = time_blocks if column.role is Role.TIME else group_codes
-    return together(table[column.name])[store.samples.rows.numpy()]
-
-
-def _doubled(batch: Batch) -> Batch:
-    return {
-        key: value.double() if isinstance(value, Tensor) and value.is_floating_point() else value
-        for key, value in batch.items()
-    }
-
-
-def _stored(fields: Mapping[str, Any]) -> Metric:
-    """A score as JSON holds it; all but the scores to stand beside are numbers."""
-    beside = {name: None if fields.get(name) is None else float(fields[name]) for name in ("linear", "trivial")}
-    return Metric(float(fields["value"]), float(fields["low"]), float(fields["high"]), **beside)
+    if column.role is Role.GROUP:
+        return group_codes(table[column.name])[rows]
+    try:
+        times = time_reader(table[column.name], column.name, column.kind)(table[column.name])
+    except SchemaError:  # where times are not known, rows are scored as if each came by itself
+        return None
+    return time_blocks(times)[rows]
 
 
 def _json(value: Any) -> bytes:

@@ -39,7 +39,8 @@ class Range:
     log: bool = False
 
     def __str__(self) -> str:
-        return f"{self.low:g} to {self.high:g}"
+        low, high = (f"{end:,}" if isinstance(end, int) else f"{end:g}" for end in (self.low, self.high))
+        return f"{low} to {high}"
 
 
 @dataclass(frozen=True)

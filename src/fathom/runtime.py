@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import signal
@@ -13,6 +14,8 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, TypeVar
 
+from fathom.errors import ConfigError
+
 if TYPE_CHECKING:
     import torch
 
@@ -21,6 +24,7 @@ __all__ = [
     "available_threads",
     "cache_directory",
     "default_device",
+    "exclusive",
     "fsync_directory",
     "in_parallel",
     "memory_limit_bytes",
@@ -41,11 +45,20 @@ def available_threads() -> int:
 
 
 def cache_directory() -> Path:
-    """Where files go that can be made or fetched again: FATHOM_CACHE, else below XDG_CACHE_HOME, else ~/.cache."""
+    """Where files go that can be made or fetched again: FATHOM_CACHE, else below XDG_CACHE_HOME, else ~/.cache.
+
+    Raises:
+        ConfigError: the place is below the home directory, and there is none.
+    """
     own, shared = os.environ.get("FATHOM_CACHE"), os.environ.get("XDG_CACHE_HOME")
-    if own:
-        return Path(os.path.abspath(Path(own).expanduser()))
-    return (Path(shared).expanduser() if shared else Path.home() / ".cache") / "fathom"
+    try:
+        if own:
+            return Path(os.path.abspath(Path(own).expanduser()))
+        return (Path(shared).expanduser() if shared else Path.home() / ".cache") / "fathom"
+    except RuntimeError as error:
+        raise ConfigError(
+            "this account has no home directory to keep fetched and encoded data below; set FATHOM_CACHE to a directory"
+        ) from error
 
 
 def memory_limit_bytes() -> int:
@@ -138,6 +151,26 @@ def in_parallel(work: Callable[[Item], Made], items: Iterable[Item]) -> Iterator
                 yield waiting.popleft().result()
         finally:
             pool.shutdown(cancel_futures=True)
+
+
+@contextmanager
+def exclusive(directory: Path, busy: Callable[[], None]) -> Iterator[None]:
+    """Keep other processes out of a directory that all of them lock; the lock ends with the process, however that ends.
+
+    Args:
+        directory: exists already.
+        busy: called where another process is in it; unless this raises, that process is waited for.
+    """
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            busy()
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def fsync_directory(directory: Path) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -12,8 +13,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import torch
 
-from fathom.data.columns import emptied
-from fathom.data.source import BASE_KEY
+from fathom.data.columns import emptied, holds_numbers
+from fathom.data.source import base_of
 from fathom.data.store import TensorStore
 from fathom.errors import SchemaError, unknown_name
 from fathom.inference import infer_column
@@ -153,7 +154,7 @@ class Schema:
         if self.weight is None:
             return None
         cells = table[self.weight]
-        if not (pa.types.is_integer(cells.type) or pa.types.is_floating(cells.type)):
+        if not holds_numbers(cells.type):
             raise SchemaError(f"column {self.weight!r} holds weights; numbers were expected, not {cells.type}")
         values = pc.cast(cells, pa.float64()).to_numpy()
         allowed = np.isfinite(values) & (values >= 0)
@@ -295,17 +296,15 @@ class Schema:
         return tensors
 
     def _encode(self, table: pa.Table, column: Column) -> dict[str, Any]:
-        try:
+        with _named(column):
             return _kind(column).encode(self._cells(table, column))
-        except SchemaError as error:
-            raise SchemaError(f"column {column.name!r}: {error}") from error
 
     def _cells(self, table: pa.Table, column: Column) -> pa.ChunkedArray:
-        return emptied(_located(table, column.name, column.kind.name), column.missing)
+        return emptied(_located(table[column.name], base_of(table), column.kind.name), column.missing)
 
 
 def _inferred(name: str, table: pa.Table, role: Role | None, kind: Any) -> Column:
-    found, choice, reason = infer_column(name, partial(_located, table, name), role, kind)
+    found, choice, reason = infer_column(name, partial(_located, table[name], base_of(table)), role, kind)
     return Column(name, found, choice, reason)
 
 
@@ -316,34 +315,36 @@ def _role(name: str, role: str) -> Role:
         raise SchemaError(f"column {name!r}: {unknown_name('role', role, list(Role))}") from error
 
 
-def _located(table: pa.Table, name: str, kind: str) -> pa.ChunkedArray:
-    """A column's cells, with file names made whole where the source has a directory."""
-    base = (table.schema.metadata or {}).get(BASE_KEY)
-    return KINDS.get(kind).factory.locate(table[name], base.decode()) if base else table[name]
+def _located(cells: pa.ChunkedArray, base: str, kind: str) -> pa.ChunkedArray:
+    """A column's cells, with file names made whole where the source has a folder."""
+    return KINDS.get(kind).factory.locate(cells, base) if base else cells
+
+
+@contextmanager
+def _named(column: Column) -> Iterator[None]:
+    """Put the column's name before what its kind says of it."""
+    try:
+        yield
+    except SchemaError as error:
+        raise SchemaError(f"column {column.name!r}: {error}") from error
 
 
 def _counted(column: Column, cells: pa.ChunkedArray, weight: np.ndarray | None) -> Statistics:
-    try:
+    with _named(column):
         statistics: Statistics = KINDS.get(column.kind.name).factory.count(cells, weight)
-    except SchemaError as error:
-        raise SchemaError(f"column {column.name!r}: {error}") from error
-    return statistics
+        return statistics
 
 
 def _merged(column: Column, first: Statistics, second: Statistics) -> Statistics:
-    try:
+    with _named(column):
         statistics: Statistics = KINDS.get(column.kind.name).factory.merge(first, second)
-    except SchemaError as error:
-        raise SchemaError(f"column {column.name!r}: {error}") from error
-    return statistics
+        return statistics
 
 
 def _fitted(column: Column, statistics: Statistics) -> Column:
-    try:
+    with _named(column):
         state = KINDS.get(column.kind.name).factory.fit(statistics)
         return replace(column, fitted=KINDS.build(column.kind, state))
-    except SchemaError as error:
-        raise SchemaError(f"column {column.name!r}: {error}") from error
 
 
 def _kind(column: Column) -> Kind:

@@ -40,6 +40,7 @@ __all__ = [
     "SignalSpec",
     "batch_size",
     "beside_key",
+    "doubled",
     "entered_key",
     "input_key",
     "order",
@@ -203,6 +204,14 @@ def split_batch(batch: Batch, parts: int) -> list[Batch]:
 def to_device(batch: Batch, device: torch.device) -> Batch:
     """The batch on another device."""
     return {key: _moved(value, device) for key, value in batch.items()}
+
+
+def doubled(batch: Batch) -> Batch:
+    """The batch in double precision."""
+    return {
+        key: value.double() if isinstance(value, Tensor) and value.is_floating_point() else value
+        for key, value in batch.items()
+    }
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, chec
 from fathom.api import fit
 from fathom.data import read
 from fathom.data.columnar import ArrowStream
+from fathom.data.columns import coded, holds_numbers, holds_single_values
 from fathom.errors import Interrupted, SchemaError
 from fathom.model import Model
 
@@ -287,7 +288,7 @@ def _columns_of(table: pa.Table) -> Columns:
 
 
 def _is_number(kind: pa.DataType) -> bool:
-    return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind))
+    return holds_numbers(kind) or bool(pa.types.is_boolean(kind))
 
 
 def _weighed(columns: Columns, y: np.ndarray, sample_weight: Any) -> tuple[Columns, np.ndarray, np.ndarray]:
@@ -322,12 +323,11 @@ def _keys(values: np.ndarray | pa.ChunkedArray) -> np.ndarray:
 
 def _ranks(column: pa.ChunkedArray) -> np.ndarray:
     """(N,) int64, the place of each cell among the distinct ones, sorted."""
-    if pa.types.is_nested(column.type) or isinstance(column.type, pa.BaseExtensionType):
+    if not holds_single_values(column.type):
         column = pa.chunked_array([[repr(cell) for cell in column.to_pylist()]])
-    codes = pc.dictionary_encode(column.combine_chunks(), null_encoding="encode")
-    codes = codes.combine_chunks() if isinstance(codes, pa.ChunkedArray) else codes
-    ranks = np.argsort(pc.array_sort_indices(codes.dictionary).to_numpy())
-    return ranks[codes.indices.to_numpy(zero_copy_only=False)]
+    codes, values = coded(column, missing="encode")
+    ranks = np.argsort(pc.array_sort_indices(values).to_numpy())
+    return ranks[codes]
 
 
 def _taken(values: np.ndarray | pa.ChunkedArray, rows: np.ndarray) -> np.ndarray | pa.ChunkedArray:

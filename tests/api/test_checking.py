@@ -10,6 +10,7 @@ import pytest
 
 import fathom
 from fathom.api.rows import prepare
+from fathom.checks import CHECKS
 from fathom.config import Config
 from fathom.data import read
 from fathom.errors import ConfigError, SchemaError
@@ -52,9 +53,7 @@ def test_test_rows_are_compared_with_training_rows(leaky):
 
 
 def test_what_takes_long_is_looked_at_by_check_and_not_by_a_training(leaky, monkeypatch):
-    from fathom.checks.check import ESTIMATES
-
-    monkeypatch.setitem(ESTIMATES, "labels", lambda examined: 3600.0)
+    monkeypatch.setitem(CHECKS.get("labels").facts, "seconds", lambda examined: 3600.0)
     rows = prepare(read(leaky), None, Config.of({"target": "y"}), lambda line: None)
     assert "labels were not looked at, which takes about 3,600 s" in {finding.message for finding in rows.findings}
     assert not [f for f in fathom.check(leaky, "y").findings if "not looked at" in f.message]

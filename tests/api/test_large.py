@@ -109,6 +109,29 @@ def test_later_rows_are_held_out_and_those_without_a_time_are_not(cache):
     assert max(valid) < min(test)
 
 
+def test_dates_as_people_write_them_put_a_large_table_in_order(cache):
+    days = np.datetime64("2025-11-20") + np.random.default_rng(1).integers(0, 120, ROWS)
+    when = [None if n < 10 else day.strftime("%d.%m.%Y") for n, day in enumerate(days.tolist())]
+    found, _ = prepared(made(when=when, row=np.arange(ROWS)), roles={"when": "time", "row": "ignore"})
+    train, valid, test = ([days[row] for row in part if row >= 10] for part in parts(found, "row"))
+    assert max(train) < min(valid)
+    assert max(valid) < min(test)
+
+
+def test_a_cell_that_is_no_date_is_told_wherever_it_stands(cache, monkeypatch):
+    when = np.array([f"{1 + n % 28}.01.2026" for n in range(ROWS)], dtype=object)
+    when[2500] = "soon"
+    monkeypatch.setattr(large, "MOST_TIMES_SORTED", 64)
+    monkeypatch.setattr(large, "MOST_ROWS_LOOKED_AT", 64)
+    with pytest.raises(SchemaError, match=r"'when': times are to be.*'soon'"):
+        prepared(made(when=when.tolist()), roles={"when": "time"})
+
+
+def test_time_and_groups_together_are_refused(cache):
+    with pytest.raises(SchemaError, match="by time or by groups"):
+        prepared(made(when=np.arange(ROWS), who=np.arange(ROWS) % 9), roles={"when": "time", "who": "group"})
+
+
 def test_too_few_times_are_refused(cache):
     with pytest.raises(SchemaError, match="holds 2 times"):
         prepared(made(when=np.arange(ROWS) % 2), roles={"when": "time"})
@@ -143,6 +166,28 @@ def test_test_rows_that_are_given_are_used_and_their_groups_are_not_learned_from
     train, _, test = parts(found, "patient")
     assert test == table["patient"].slice(0, 10).to_pylist()
     assert not set(train) & set(test)
+
+
+def test_rows_that_are_given_are_not_called_drawn(cache):
+    source = Source({"train": made(), "test": made().slice(0, 10)}, ("y",), "t", None, ())
+    said: list[str] = []
+    prepare(source, None, Config.of({"target": "y"}), said.append)
+    assert sum("rows are drawn" in line for line in said) == 1
+
+
+@pytest.mark.parametrize("beside", [True, False])
+def test_of_a_large_test_table_beside_a_small_one_some_rows_are_drawn_and_said(cache, beside):
+    few, many, said = made().slice(0, 400), made(number=np.arange(ROWS)), []
+    few = few.append_column("number", pa.array(range(400)))
+    source = Source({"train": few, **({"test": many} if beside else {})}, ("y",), "t", None, ())
+    given = None if beside else read(many)
+    asked = Config.of({"target": "y", "roles": {"number": "ignore"}})
+    found = prepare(source, given, asked, said.append)
+    assert isinstance(found.train, pa.Table)
+    assert found.train.num_rows < 400
+    assert 50 < found.test.num_rows < 1000
+    assert found.test["number"][-1].as_py() > 4000, "they are drawn from all of it"
+    assert any(f"test table is larger than memory can hold: {found.test.num_rows} rows are drawn" in s for s in said)
 
 
 # --- training ---------------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime, timedelta
 from typing import Any
 
 import numpy as np
@@ -56,10 +57,35 @@ def test_later_rows_are_held_out_and_rows_without_a_time_are_not():
     assert found.train["when"].null_count == 1
 
 
-def test_dates_whose_letters_are_not_in_the_order_of_time_are_refused():
-    split({"when": [f"2026-01-{1 + k % 28:02} 08:00" for k in range(COUNT)]}, roles={"when": "time"})
-    with pytest.raises(SchemaError, match="'when': times are to be numbers, or dates such as"):
-        split({"when": [f"{1 + k % 28}/01/2026" for k in range(COUNT)]}, roles={"when": "time"})
+@pytest.mark.parametrize(
+    "form", ["%d.%m.%Y", "%b %d %Y", "%d/%m/%Y %H:%M", "%m/%d/%Y", "%Y-%m-%dT%H:%M:%S+02:00", "%d %B %Y %I:%M %p"]
+)
+def test_dates_of_any_form_put_rows_in_order_of_time(form: str):
+    days = [datetime(2025, 12, 20, 8) + timedelta(days=k) for k in np.random.default_rng(0).permutation(COUNT).tolist()]
+    when = [day.strftime(form) for day in days]
+    found = split({"when": [None, "", *when[2:]]}, roles={"when": "time"})
+    assert found.valid is not None
+    assert found.test is not None
+    train, valid, test = (part["x"].to_pylist() for part in (found.train, found.valid, found.test))
+    assert {0, 1} <= set(train)
+    order = [[days[int(row)] for row in part if row > 1] for part in (train, valid, test)]
+    assert max(order[0]) < min(order[1]) <= max(order[1]) < min(order[2])
+
+
+def test_text_that_holds_no_dates_is_in_no_order_of_time():
+    with pytest.raises(SchemaError, match=r"'when': times are to be numbers, or dates such as.*'week 3'"):
+        split({"when": [f"week {3 + k % 9}" for k in range(COUNT)]}, roles={"when": "time"})
+
+
+def test_dates_that_may_be_read_two_ways_are_told_apart_by_the_option_of_the_kind():
+    when = {"when": [f"{1 + k % 12:02}/{1 + k // 12:02}/2026" for k in range(COUNT)]}
+    with pytest.raises(SchemaError, match="dayfirst"):
+        split(when, roles={"when": "time"})
+    for dayfirst in (True, False):
+        found = split(when, roles={"when": "time"}, kinds={"when": {"name": "datetime", "dayfirst": dayfirst}})
+        assert found.test is not None
+        months = {cell.split("/")[1 if dayfirst else 0] for cell in found.test["when"].to_pylist()}
+        assert min(map(int, months)) >= (5 if dayfirst else 11)
 
 
 @pytest.mark.parametrize("role", ["group", "time", "weight"])

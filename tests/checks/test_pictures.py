@@ -56,6 +56,11 @@ def test_a_tiny_picture_among_large_ones_is_told_and_tiny_ones_among_themselves_
     assert look(table(small), "y", "pictures") == []
 
 
+def test_pictures_of_16_bits_are_not_of_one_colour(look, tmp_path, random):
+    cells = [saved(tmp_path, f"{k}.png", random.integers(300, 65_536, (40, 32), np.uint16)) for k in range(20)]
+    assert look(table(cells), "y", "pictures") == []
+
+
 def test_a_missing_picture_is_no_damaged_one(look, tmp_path, random):
     assert look(table([*pictures(tmp_path, random), None, None]), "y", "pictures") == []
 

@@ -10,9 +10,9 @@ from collections.abc import Mapping
 
 from fathom.data.tree import Folder
 from tests.data.cases_folders import AB, ARCHIVES, HELD, TABLES, TREE, TWO, XY, labelled
-from tests.data.cases_json import never, nothing, same
 from tests.data.dirty import Case
 from tests.data.made import Content, classes, in_file, in_zip, picture, zipped
+from tests.data.standins import never, nothing, same
 
 
 def with_flag(data: bytes, flag: int) -> bytes:
@@ -63,7 +63,7 @@ def damaged(contents: Mapping[str, Content], *names: str) -> bytes:
     return bytes(data)
 
 
-ZIPS = [
+CASES = [
     Case(
         "zip: one folder around all",
         in_zip(classes("a", "b", above="set/")),

@@ -9,9 +9,9 @@ import zipfile
 
 import numpy as np
 
-from tests.data.cases_json import never, nothing, same, untold
 from tests.data.dirty import Case
 from tests.data.made import idx, in_file, in_folder, npz, zipped
+from tests.data.standins import never, no_notes, nothing, same
 
 ARRAYS = "fathom.data.arrays."
 READING = "fathom.data.idx."
@@ -90,14 +90,14 @@ NPZ = [
     Case(
         "npz: a single value beside columns",
         in_file("t.npz", npz(x=[1, 2], y=[0, 1], seed=7)),
-        {ARRAYS + "left_out_note": untold},
+        {ARRAYS + "left_out_note": no_notes},
         reads={"x": [1, 2], "y": [0, 1]},
         notes=r"left out, not having 2 rows: seed \(\)",
     ),
     Case(
         "npz: an array of another length",
         in_file("t.npz", npz(x=[1, 2, 3], y=[0, 1, 0], names=["a", "b"])),
-        {ARRAYS + "left_out_note": untold},
+        {ARRAYS + "left_out_note": no_notes},
         reads={"x": [1, 2, 3]},
         notes=r"names \(2,\)",
     ),
@@ -245,13 +245,13 @@ IDX = [
     Case(
         "idx: a damaged .gz",
         in_file(TRAIN + ".gz", gzip.compress(idx(IMAGES))[:-10]),
-        {"fathom.data.readers.MESSAGE_LENGTH": 0},
+        {"fathom.errors.MOST_LETTERS": 0},
         refused=r"cannot be read: [A-Z].* ",
     ),
     Case(
         "idx: no labels",
         in_file(TRAIN, idx(IMAGES)),
-        {READING + "unlabelled_note": untold},
+        {READING + "unlabelled_note": no_notes},
         notes=f"no labels: {LABELS} is not there",
     ),
     Case(
@@ -303,3 +303,5 @@ IDX = [
         refused="expected an images file",
     ),
 ]
+
+CASES = [*NPZ, *IDX]

@@ -7,7 +7,8 @@ from typing import Any
 from fathom.data import evidence
 from fathom.data.types import ColumnType
 from tests.data.dirty import Case
-from tests.data.making import column, data, file, forgetting, never
+from tests.data.made import column, file
+from tests.data.standins import data, forgetting, never
 
 NUMBERS = [str(number) for number in range(100)]
 AS_TEXT = {data("delimited.decide"): lambda found, mark=None: ColumnType()}

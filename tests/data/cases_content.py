@@ -7,7 +7,6 @@ import io
 import json
 import pickle
 import re
-import zipfile
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -19,18 +18,12 @@ import pyarrow.parquet
 from fathom.data.content import JSON as JSON_CONTENT
 from fathom.data.content import PAGES
 from tests.data.dirty import Case
-from tests.data.making import data, file, never, no_notes, nothing, packed
+from tests.data.made import file, packed, zipped
+from tests.data.standins import data, never, no_notes, nothing
 
 UNCHECKED = {data("readers.check_content"): nothing}
+ROWS = "a,b\n1,2\n"
 TABLE = pa.table({"a": list(range(50)), "b": ["x"] * 50})
-
-
-def zipped(*names: str) -> bytes:
-    written = io.BytesIO()
-    with zipfile.ZipFile(written, "w") as archive:
-        for name in names:
-            archive.writestr(name, "a,b\n1,2\n")
-    return written.getvalue()
 
 
 def written(write: Callable[[Any], None]) -> bytes:
@@ -58,10 +51,10 @@ CONTENTS = [
     told("JSON named .csv", JSON, "is JSON, though named .csv; rename it to end in .json"),
     told("JSON lines named .csv", '{"a": 1, "b": 2}\n{"a": 3, "b": 4}\n', "is JSON"),
     told("a pointer of Git LFS", POINTER, "is a Git LFS pointer, not the data.*git lfs pull"),
-    told("a ZIP named .csv", zipped("t.csv"), "is a ZIP archive, though named .csv; unpack it"),
+    told("a ZIP named .csv", zipped({"t.csv": ROWS}), "is a ZIP archive, though named .csv; unpack it"),
     told(
         "an Excel workbook named .csv",
-        zipped("[Content_Types].xml", "xl/workbook.xml"),
+        zipped({"[Content_Types].xml": ROWS, "xl/workbook.xml": ROWS}),
         "is an Excel workbook.*save the table as CSV",
     ),
     told("an old Excel workbook named .csv", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(600), "old Excel workbook"),

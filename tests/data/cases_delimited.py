@@ -9,7 +9,8 @@ from typing import Any
 from fathom.data.header import Asked, Names
 from fathom.data.layout import QUOTINGS
 from tests.data.dirty import Case
-from tests.data.making import always, data, file, never, nothing, packed
+from tests.data.made import file, packed
+from tests.data.standins import always, data, never, nothing
 
 
 class doubting:

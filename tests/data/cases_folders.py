@@ -10,9 +10,9 @@ from pathlib import Path
 import pyarrow as pa
 
 from fathom.data.tree import Folder, part_of_name
-from tests.data.cases_json import never, nothing, untold
 from tests.data.dirty import Case
 from tests.data.made import Content, classes, in_folder, npz, parquet_bytes, picture
+from tests.data.standins import never, no_notes, nothing
 
 PICTURES, TREE = "fathom.data.folders.", "fathom.data.tree."
 AGREEMENT = "fathom.data.agreement."
@@ -159,9 +159,9 @@ IMAGES = [
     Case(
         "pictures: classes in classes",
         in_folder(classes("bird/owl", "bird/jay", "fish/cod")),
-        {PICTURES + "inner_note": untold},
+        {PICTURES + "inner_note": no_notes},
         reads=labelled("bird", "bird", "fish"),
-        notes=r"outer folder's name; 3 folders stand inside \(bird/jay, bird/owl, \.\.\.\)",
+        notes=r"outer folder's name; 3 folders stand inside \(bird/jay, bird/owl and 1 more\)",
     ),
     Case(
         "pictures: classes in classes, asked for whole",
@@ -173,13 +173,13 @@ IMAGES = [
     Case(
         "pictures: a class in test that train lacks",
         in_folder({**classes("a", "b", above="train/"), **classes("A ", "c", above="test/")}),
-        {PICTURES + "class_notes": untold},
+        {PICTURES + "class_notes": no_notes},
         notes="test has classes that train lacks: c$",
     ),
     Case(
         "pictures: a class in train that valid lacks",
         in_folder({**classes("a", "b", "c", above="train/"), **classes("a", "b", above="val/")}),
-        {PICTURES + "class_notes": untold},
+        {PICTURES + "class_notes": no_notes},
         notes="valid lacks the classes c$",
     ),
     Case(
@@ -246,7 +246,7 @@ FOLDERS = [
         in_folder({f"part-{k}.parquet": shard(x=[k]) for k in (10, 9, 1)}),
         {TREE + "natural_order": str},
         reads={"x": [1, 9, 10]},
-        notes=r"3 files are read as one table: part-1\.parquet, part-9\.parquet, \.\.\.",
+        notes=r"3 files are read as one table: part-1\.parquet, part-9\.parquet and 1 more",
     ),
     Case(
         "tables: a shard is missing",
@@ -369,3 +369,5 @@ FOLDERS = [
         reads={"x": [1, 2]},
     ),
 ]
+
+CASES = [*IMAGES, *FOLDERS]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from fathom.data.header import Asked
 from tests.data.dirty import Case
-from tests.data.making import always, data, file, never, nothing
+from tests.data.made import file
+from tests.data.standins import always, data, never, nothing
 
 PLAIN = tuple(range(1, 13))
 

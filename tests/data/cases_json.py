@@ -12,8 +12,10 @@ import pyarrow as pa
 
 from tests.data.dirty import Case
 from tests.data.made import arrow_bytes, in_file, parquet_bytes, picture
+from tests.data.standins import never, no_notes, nothing, same
 
 READING = "fathom.data.json_lines."
+OBJECTS = "fathom.data.json_objects."
 COLUMNS = "fathom.data.columns."
 COLUMNAR = "fathom.data.columnar."
 BIG = 2**63
@@ -29,25 +31,6 @@ def table(**columns: object) -> bytes:
 
 def renamed(name: str, *columns: object) -> bytes:
     return parquet_bytes(pa.table(list(columns), names=[name] * len(columns)))
-
-
-def nothing(*_: object) -> None:
-    """Stands in for a check."""
-
-
-def same(value: object, *_: object) -> object:
-    """Stands in for a repair."""
-    return value
-
-
-def never(*_: object) -> bool:
-    """Stands in for a question."""
-    return False
-
-
-def untold(*_: object) -> tuple[str, ...]:
-    """Stands in for a note."""
-    return ()
 
 
 def or_empty(found: object, *_: object) -> object:
@@ -71,61 +54,61 @@ JSON = [
     Case(
         "json: a line that is a list",
         in_file("t.jsonl", '{"a": 1}\n[2]\n'),
-        {READING + "_object": or_empty},
+        {OBJECTS + "_object": or_empty},
         refused=r"t\.jsonl: line 2 holds a list; an object was expected",
     ),
     Case(
         "json: a line that is a number",
         in_file("t.jsonl", '{"a": 1}\n\n7\n'),
-        {READING + "_object": or_empty},
+        {OBJECTS + "_object": or_empty},
         refused="line 3 holds a number",
     ),
     Case(
         "json: a line that is null",
         in_file("t.jsonl", '{"a": 1}\nnull\n'),
-        {READING + "_object": or_empty},
+        {OBJECTS + "_object": or_empty},
         refused="line 2 holds null",
     ),
     Case(
         "json: half a line at the end",
         in_file("t.jsonl", '{"a": 1}\n{"a": 2}\n{"a":'),
-        {READING + "_loaded": loaded_somehow},
+        {OBJECTS + "_loaded": loaded_somehow},
         refused="line 3 is no JSON, or is cut short",
     ),
     Case(
         "json: two objects on a line and rubbish",
         in_file("t.jsonl", '{"a": 1} trailing\n{"a": 2}\n'),
-        {READING + "_loaded": loaded_somehow},
+        {OBJECTS + "_loaded": loaded_somehow},
         refused="line 1 is no JSON",
     ),
     Case(
         "json: single quotes",
         in_file("t.jsonl", "{'a': 1}\n"),
-        {READING + "_loaded": loaded_somehow},
+        {OBJECTS + "_loaded": loaded_somehow},
         refused="line 1 is no JSON",
     ),
     Case(
         "json: a key twice in a line",
         in_file("t.jsonl", '{"a": 1}\n{"a": 2, "a": 3}\n'),
-        {READING + "_once_each": dict},
+        {OBJECTS + "_once_each": dict},
         refused="line 2 is no JSON.*the key 'a' stands twice",
     ),
     Case(
         "json: nested too deep",
         in_file("t.jsonl", '{"a": ' + "[" * 100_000 + "]" * 100_000 + "}\n"),
-        {READING + "_loaded": loaded_somehow},
+        {OBJECTS + "_loaded": loaded_somehow},
         refused="line 1 nests too deep",
     ),
     Case(
         "json: one array of objects",
         in_file("t.json", '[{"a": 1},\n {"b": "x"}]'),
-        {READING + "is_array": never},
+        {OBJECTS + "is_array": never},
         reads={"a": [1, None], "b": [None, "x"]},
     ),
     Case(
         "json: an array that holds words",
         in_file("t.json", '[{"a": 1}, "x"]'),
-        {READING + "_object": or_empty},
+        {OBJECTS + "_object": or_empty},
         refused="item 2 holds words",
     ),
     Case("json: an empty array", in_file("t.json", "[]"), {READING + "check_keys": nothing}, refused="hold no keys"),
@@ -145,44 +128,44 @@ JSON = [
     Case(
         "json: a number that becomes a word",
         in_file("t.jsonl", lines({"a": 1}, {"a": None}, {"a": "x"})),
-        {READING + "check_one_sort": nothing},
+        {OBJECTS + "check_one_sort": nothing},
         refused=r"'a' holds words in line 3 \(\"x\"\) and a number in line 1",
     ),
     Case(
         "json: a truth that becomes a number",
         in_file("t.jsonl", lines({"a": True}, {"a": 1})),
-        {READING + "check_one_sort": nothing},
+        {OBJECTS + "check_one_sort": nothing},
         refused="'a' holds a number in line 2",
     ),
     Case(
         "json: a list that becomes a number",
         in_file("t.jsonl", lines({"a": [1]}, {"a": 1})),
-        {READING + "check_one_sort": nothing},
+        {OBJECTS + "check_one_sort": nothing},
         refused="'a' holds a number in line 2 .* and a list in line 1",
     ),
     Case(
         "json: an object that becomes a word",
         in_file("t.jsonl", lines({"a": {"b": 1}}, {"a": "x"})),
-        {READING + "check_one_sort": nothing},
+        {OBJECTS + "check_one_sort": nothing},
         refused="'a' holds words in line 2 .* and an object in line 1",
     ),
     Case(
         "json: a whole number beyond 2^63",
         in_file("t.jsonl", lines({"a": 1}, {"a": BIG + 1})),
-        {READING + "may_have_lost_digits": never},
+        {OBJECTS + "may_have_lost_digits": never},
         reads={"a": ["1", str(BIG + 1)]},
         notes="'a' is text: it holds whole numbers beyond",
     ),
     Case(
         "json: whole numbers beyond 2^63 in an array",
         in_file("t.json", json.dumps([{"a": -BIG - 1}, {"a": None}])),
-        {READING + "beyond_int64": never},
+        {OBJECTS + "beyond_int64": never},
         reads={"a": [str(-BIG - 1), None]},
     ),
     Case(
         "json: a whole number beyond 2^53 beside decimals",
         in_file("t.json", json.dumps([{"a": 2**53 + 1}, {"a": 0.5}])),
-        {READING + "_plain_numbers": same},
+        {OBJECTS + "_plain_numbers": same},
         reads={"a": [float(2**53), 0.5]},
     ),
     Case(
@@ -194,19 +177,19 @@ JSON = [
     Case(
         "json: times in an array",
         in_file("t.json", '[{"a": "2026-01-31"}, {"a": "2026-02-01 18:00:00"}]'),
-        {READING + "_times": same},
+        {OBJECTS + "_times": same},
         reads={"a": [datetime.datetime(2026, 1, 31), datetime.datetime(2026, 2, 1, 18)]},
     ),
     Case(
         "json: half a surrogate pair",
         in_file("t.jsonl", '{"a": "\\ud800"}\n'),
-        {READING + "UNHELD": (pa.ArrowException,)},
+        {OBJECTS + "UNHELD": (pa.ArrowException,)},
         refused="'a' cannot be held",
     ),
     Case(
         "json: blank lines where lines are read one by one",
         in_file("t.jsonl", f'{{"a": 1}}\n \t\n{{"a": {BIG}}}\n\n'),
-        {READING + "JSON_BLANKS": b""},
+        {OBJECTS + "JSON_BLANKS": b""},
         reads={"a": ["1", str(BIG)]},
     ),
     Case(
@@ -245,14 +228,14 @@ JSON = [
     Case(
         "json: an object's field called like a column",
         in_file("t.jsonl", lines({"a.b": 1, "a": {"b": 2}})),
-        {COLUMNS + "_told_renamed": untold},
+        {COLUMNS + "_told_renamed": no_notes},
         reads={"a.b": [1], "a.b_2": [2]},
         notes="stand twice",
     ),
     Case(
         "json: a damaged .gz",
         in_file("t.jsonl.gz", gzip.compress(lines({"a": 1}).encode() * 1000)[:-20]),
-        {"fathom.data.readers.MESSAGE_LENGTH": 0},
+        {"fathom.errors.MOST_LETTERS": 0},
         refused=r"cannot be read: (Truncated|.*gzip|.*[Cc]ompress|.*end)",
     ),
 ]
@@ -261,7 +244,7 @@ PARQUET = [
     Case(
         "parquet: cut short",
         in_file("t.parquet", table(a=[1, 2])[:-9]),
-        {"fathom.data.readers.MESSAGE_LENGTH": 0},
+        {"fathom.errors.MOST_LETTERS": 0},
         refused=r"t\.parquet: cannot be read: .*[Pp]arquet",
     ),
     Case(
@@ -273,7 +256,7 @@ PARQUET = [
     Case(
         "parquet: two columns of a name",
         in_file("t.parquet", renamed("a", [1], [2])),
-        {COLUMNS + "_told_renamed": untold},
+        {COLUMNS + "_told_renamed": no_notes},
         reads={"a": [1], "a_2": [2]},
         notes="stand twice",
     ),
@@ -321,3 +304,5 @@ PARQUET = [
         refused="column 'a' is damaged",
     ),
 ]
+
+CASES = [*JSON, *PARQUET]

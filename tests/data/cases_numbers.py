@@ -9,7 +9,8 @@ import pyarrow.compute as pc
 from fathom.data.numerals import FORMS
 from fathom.data.types import ColumnType
 from tests.data.dirty import Case
-from tests.data.making import column, data, file, forgetting, never, no_notes
+from tests.data.made import column, file
+from tests.data.standins import data, forgetting, never, no_notes
 
 NUMBERS = [str(number) for number in range(100)]
 AS_TEXT = {data("delimited.decide"): lambda found, mark=None: ColumnType()}

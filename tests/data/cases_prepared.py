@@ -7,7 +7,8 @@ from pathlib import Path
 
 from fathom.data.types import typed
 from tests.data.dirty import Case
-from tests.data.making import file, nothing
+from tests.data.made import file
+from tests.data.standins import nothing
 
 
 def of_api(module: str) -> str:
@@ -119,14 +120,14 @@ CASES = [
     Case(
         "a row without any target",
         table("x,y", lambda k: f"{k * 7 % 11},{'ab'[k % 2] if k else ''}"),
-        {"fathom.api.rows._to_learn_from": lambda table, held_out, schema: (table, ())},
+        {"fathom.api.rows.rows_to_learn_from": lambda rows, schema, scored: (rows, ())},
         notes="1 rows? without any target (is|are) left out",
         target="y",
     ),
     Case(
         "the last row beside the target is empty",
         file("x,y\n" + "".join(f"{k % 7},{'ab'[k % 2]}\n" for k in range(30)) + ",\n"),
-        {"fathom.api.rows._to_learn_from": lambda table, held_out, schema: (table, ())},
+        {"fathom.api.rows.rows_to_learn_from": lambda rows, schema, scored: (rows, ())},
         notes="1 rows? without any target (is|are) left out",
         target="y",
     ),
@@ -141,7 +142,7 @@ CASES = [
     Case(
         "too few groups",
         table("x,who,y", lambda k: f"{k},{k % 2},{'ab'[k % 2]}"),
-        {of_api("splitting._check_count"): nothing},
+        {of_api("splitting.check_count"): nothing},
         refused="column 'who' holds 2 groups, which cannot be shared out to 3 parts",
         target="y",
         asked={"roles": {"who": "group"}},

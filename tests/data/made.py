@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import struct
 import zipfile
@@ -26,6 +27,23 @@ def in_file(name: str, content: Content, **beside: Content) -> Make:
         return folder / name
 
     return make
+
+
+def file(content: Content, name: str = "t.csv", encoding: str = "utf-8") -> Make:
+    """One file, in an encoding."""
+    return in_file(name, content.encode(encoding) if isinstance(content, str) else content)
+
+
+def packed(content: str, name: str) -> Make:
+    """One file, packed with gzip."""
+    return in_file(name, gzip.compress(content.encode()))
+
+
+def column(*cells: str, quoted: bool = False, delimiter: str = ",") -> Make:
+    """A table of these cells, and beside them a column of words."""
+    marks = '"' if quoted else ""
+    rows = [f"x{delimiter}word", *(f"{marks}{cell}{marks}{delimiter}w{k}" for k, cell in enumerate(cells))]
+    return file("\n".join(rows) + "\n")
 
 
 def in_folder(contents: Mapping[str, Content]) -> Make:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import importlib
-import importlib.util
 import io
 import struct
 import zlib
@@ -17,16 +16,6 @@ import pytest
 from fathom.cli import main
 from tests.data.dirty import Case, attempt, knock_out
 
-MODULES = (
-    "cases_header",
-    "cases_delimited",
-    "cases_encoding",
-    "cases_cells",
-    "cases_numbers",
-    "cases_content",
-    "cases_typed",
-    "cases_prepared",
-)
 FEWEST_CASES = 150
 
 # What becomes of a case on a reader that lacks something: another table or message, or a library's own error.
@@ -38,11 +27,9 @@ FAILS = (
 
 def cases() -> dict[str, Case]:
     found: dict[str, Case] = {}
-    for name in MODULES:
-        if importlib.util.find_spec(f"tests.data.{name}") is None:
-            continue
-        for case in importlib.import_module(f"tests.data.{name}").CASES:
-            key = f"{name.removeprefix('cases_')}: {case.name}"
+    for path in sorted(Path(__file__).parent.glob("cases_*.py")):
+        for case in importlib.import_module(f"tests.data.{path.stem}").CASES:
+            key = f"{path.stem.removeprefix('cases_')}: {case.name}"
             assert key not in found, key
             found[key] = case
     return found

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from fathom import runtime
 from fathom.data import download
 from fathom.data.download import RemoteFile, fetch
 from tests.data.web import CONTENT, CUT, Served, Web, names, published, refused
@@ -48,7 +49,7 @@ def test_a_file_that_is_there_waits_for_nobody(folder: Path, monkeypatch: pytest
     folder.mkdir(parents=True)
     (folder / "a.csv").write_bytes(CONTENT)
     locks: list[Any] = []
-    monkeypatch.setattr(download.fcntl, "flock", lambda *lock: locks.append(lock))
+    monkeypatch.setattr(runtime.fcntl, "flock", lambda *lock: locks.append(lock))
     fetch("the set", [RemoteFile("a.csv", "https://a.example", len(CONTENT), SHA256)], folder)
     assert locks == []
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -20,6 +21,7 @@ from hypothesis.extra import numpy as numpy_st
 
 import fathom.data
 from fathom.data import READERS, read
+from fathom.data.tree import folder_on_disk
 from fathom.errors import SourceError
 
 Write = Callable[[str, str | bytes], Path]
@@ -308,3 +310,18 @@ def test_a_module_that_reads_imports_no_more_than_it_should(module: str) -> None
     names |= {alias.name for node in imports if isinstance(node, ast.Import) for alias in node.names}
     allowed = sys.stdlib_module_names | {"fathom", "numpy", "pyarrow"}
     assert {str(name).split(".")[0] for name in names} <= allowed
+
+
+def test_a_pipe_in_a_folder_is_no_file_of_it(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "t.csv")
+    os.symlink("nowhere.csv", tmp_path / "link.csv")
+    assert [path.name for path in folder_on_disk(tmp_path).files] == ["link.csv"]
+
+
+def test_a_pipe_and_a_link_to_nothing_are_called_so(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "t.csv")
+    os.symlink("nowhere.csv", tmp_path / "link.csv")
+    with pytest.raises(SourceError, match=r"t\.csv is neither a file nor a folder"):
+        read(tmp_path / "t.csv")
+    with pytest.raises(SourceError, match=r"link\.csv is a link to nothing"):
+        read(tmp_path / "link.csv")

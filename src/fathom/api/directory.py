@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import platform
 import shutil
@@ -18,7 +17,7 @@ from fathom import __version__
 from fathom.api.rows import Rows
 from fathom.config import Config
 from fathom.errors import ConfigError
-from fathom.runtime import write_atomic
+from fathom.runtime import exclusive, write_atomic
 
 __all__ = ["CONFIG", "LINEAR", "MODEL", "check_directory", "locked", "open_directory", "record"]
 
@@ -69,16 +68,13 @@ def locked(directory: Path) -> Iterator[None]:
     Raises:
         ConfigError: another process holds it.
     """
+
+    def busy() -> None:
+        raise ConfigError(f"another run is writing into {directory}; wait for it, or name another --out")
+
     directory.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(directory, os.O_RDONLY)
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise ConfigError(f"another run is writing into {directory}; wait for it, or name another --out") from error
+    with exclusive(directory, busy):
         yield
-    finally:
-        os.close(descriptor)
 
 
 def _remove(path: Path) -> None:

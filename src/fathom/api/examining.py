@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from fathom.api.labels import matched
-from fathom.api.large import distinct_values, looked_at
+from fathom.api.large import bounded, distinct_values, looked_at
 from fathom.api.splitting import GROUP_BY_PATTERN, with_group
 from fathom.checks import Examined, Finding, brief, run_checks
 from fathom.config import Config
@@ -69,7 +69,8 @@ def examine(source: Source, test: Source | None, asked: Config, say: Say, *, lim
     targets, roles = _targets(asked, source), dict(asked.roles)
     if not targets:
         roles |= dict.fromkeys(source.target, "ignore")
-    given = {part: _with_groups(table, roles) for part, table in source.parts.items()}
+    given, drawn = _bounded(source.parts, asked.seed)
+    given = {part: _with_groups(table, roles) for part, table in given.items()}
     large = Selection(given["train"]) if is_large(given["train"]) else None
     if large is not None:
         given["train"] = looked_at(large)
@@ -78,7 +79,8 @@ def examine(source: Source, test: Source | None, asked: Config, say: Say, *, lim
     whole = pa.concat_tables(given.values())
     schema = Schema.infer(whole, targets, kinds=asked.kinds, roles=roles, missing=asked.missing)
     if test is not None:
-        given["test"] = _with_groups(_only(test), roles)
+        others, more = _bounded({"test": _only(test)}, asked.seed)
+        given["test"], drawn = _with_groups(others["test"], roles), (*drawn, *more)
     say(_as_lines(schema))
     _check_inputs(schema, roles)
     _check_columns(schema, given)
@@ -87,7 +89,14 @@ def examine(source: Source, test: Source | None, asked: Config, say: Say, *, lim
     findings = run_checks(Examined(given["train"], schema, held_out), limit_s=limit_s, asked=asked.checks)
     for line in brief(findings):
         say(line)
-    return Examination(schema, given["train"], large, held_out, notes, findings)
+    return Examination(schema, given["train"], large, held_out, (*drawn, *notes), findings)
+
+
+def _bounded(parts: Mapping[str, pa.Table], seed: int) -> tuple[dict[str, pa.Table], tuple[str, ...]]:
+    """The parts, those that are scored with no more rows than memory can hold, and what a person should know of it."""
+    found = {part: (table, ()) if part == "train" else bounded(table, part, seed) for part, table in parts.items()}
+    notes = tuple(note for _, told in found.values() for note in told)
+    return {part: table for part, (table, _) in found.items()}, notes
 
 
 def _with_groups(table: pa.Table, roles: Mapping[str, str]) -> pa.Table:

@@ -61,7 +61,7 @@ def fit(
     """Read data, build the network that fits it, train it, score it, and keep it.
 
     Args:
-        source: a path, a folder, a data frame, a dict of arrays, or the name of a bundled data set.
+        source: a path, a folder, a data frame, a dict of arrays, or the name of a public set.
         target: the column or columns to predict; "none" for no target; None takes the source's own.
         test: rows for the final score, or the share of rows to hold out for it, 0 for no such score; without it the
             source's own test rows are used, or some are held out.

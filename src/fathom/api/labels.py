@@ -7,6 +7,9 @@ from collections.abc import Iterable, Mapping
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from fathom.data.columns import holds_text
+from fathom.errors import listed
+
 __all__ = ["matched"]
 
 SHOWN = 3
@@ -25,7 +28,7 @@ def matched(table: pa.Table, known: Mapping[str, Iterable[str]]) -> tuple[pa.Tab
     notes = []
     for name, labels in known.items():
         place = table.schema.get_field_index(name)
-        if place < 0 or not _is_text(table.schema.field(place).type):
+        if place < 0 or not holds_text(table.schema.field(place).type):
             continue
         renamed = _renamed(pc.unique(table[name]).drop_null().to_pylist(), set(labels))
         if renamed:
@@ -52,11 +55,6 @@ def _replaced(column: pa.ChunkedArray, renamed: Mapping[str, str]) -> pa.Chunked
     return pc.coalesce(pc.take(pa.array(renamed.values(), column.type), place), column)
 
 
-def _is_text(kind: pa.DataType) -> bool:
-    return pa.types.is_string(kind) or pa.types.is_large_string(kind)
-
-
 def _told(name: str, renamed: Mapping[str, str]) -> str:
-    pairs = [f"{label!r} as {meant!r}" for label, meant in renamed.items()]
-    more = f" and {len(pairs) - SHOWN} more" if len(pairs) > SHOWN else ""
-    return f"labels of {name!r} are read as training has them: {', '.join(pairs[:SHOWN])}{more}"
+    pairs = (f"{label!r} as {meant!r}" for label, meant in renamed.items())
+    return f"labels of {name!r} are read as training has them: {listed(pairs, SHOWN)}"

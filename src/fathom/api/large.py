@@ -10,16 +10,26 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from fathom.api.splitting import MOST_REPEATED, check_count
 from fathom.config import Config
 from fathom.data.duplicates import row_hashes
-from fathom.data.selection import Selection, rows_within
+from fathom.data.selection import Selection, is_large, rows_within
 from fathom.data.splits import random_split
 from fathom.errors import SchemaError
+from fathom.kinds.times import time_reader
 from fathom.runtime import in_parallel, memory_limit_bytes, seed_from
-from fathom.schema import Counts, Schema
+from fathom.schema import Column, Counts, Schema
 from fathom.signals import Role
 
-__all__ = ["distinct_values", "fit_large", "looked_at", "rows_in_memory", "split_large"]
+__all__ = [
+    "bounded",
+    "distinct_values",
+    "fit_large",
+    "looked_at",
+    "rows_in_memory",
+    "rows_to_learn_from",
+    "split_large",
+]
 
 MOST_ROWS_LOOKED_AT = 100_000
 MOST_ROWS_HELD_OUT = 100_000
@@ -28,10 +38,6 @@ SAMPLE_SHARE = 1 / 64
 
 MOST_GROUPS_COUNTED = 100_000
 MOST_TIMES_SORTED = 1 << 18
-MOST_REPEATED = 0.25
-"""Rows that repeat beyond this share do so by nature, as answers to three questions of yes or no."""
-
-ISO_DATE = r"^\d{4}-\d{2}(-\d{2}|$)"
 
 Codes = Callable[[pa.Table, int], np.ndarray]
 
@@ -71,7 +77,7 @@ def split_large(
 
     Args:
         rows: to be shared out; those without a target, and of a group that is scored, are left out.
-        given: "valid" and "test" where these rows are given; of too many, some are drawn.
+        given: "valid" and "test" where these rows are given, in memory.
         schema: says which column holds groups or times.
         asked: the shares to hold out, and the seed.
 
@@ -81,26 +87,29 @@ def split_large(
     Raises:
         SchemaError: there are fewer groups or times than parts, or no row is left to train on.
     """
-    rows, left_out = _labelled(rows, schema, given.values())
+    rows, left_out = rows_to_learn_from(rows, schema, given.values())
     most, seed = rows_in_memory(rows, MOST_ROWS_HELD_OUT), seed_from("split", asked.seed)
     shares = {"valid": asked.valid, "test": asked.test}
     wanted = {name: share for name, share in shares.items() if share > 0 and name not in given}
-    parts = {name: Selection(table) for name, table in given.items()}
+    parts: dict[str, Selection] = {}
     train = rows
     if wanted:
         fractions = (1 - sum(wanted.values()), *wanted.values())
         train, *held_out = rows.parted(_codes(rows, schema, fractions, most, seed), len(fractions))
-        parts |= dict(zip(wanted, held_out, strict=True))
+        parts = dict(zip(wanted, held_out, strict=True))
     tables = {name: part.thinned(most, seed).in_memory() for name, part in parts.items()}
     notes = tuple(
-        f"the table is larger than memory can hold: {tables[name].num_rows:,} rows are drawn for {words}"
-        for name, words in (("valid", "choosing"), ("test", "the final score"))
-        if name in tables and tables[name].num_rows < max(parts[name].num_rows, shares[name] * rows.num_rows)
+        told_drawn("the table", tables[name].num_rows, name)
+        for name, share in wanted.items()
+        if tables[name].num_rows < max(parts[name].num_rows, share * rows.num_rows)
     )
+    tables |= given
     return train, tables.get("valid"), tables.get("test"), (*left_out, *notes)
 
 
-def _labelled(rows: Selection, schema: Schema, scored: Iterable[pa.Table]) -> tuple[Selection, tuple[str, ...]]:
+def rows_to_learn_from(
+    rows: Selection, schema: Schema, scored: Iterable[pa.Table]
+) -> tuple[Selection, tuple[str, ...]]:
     """The training rows that have a target and no group that is scored, and what was left out.
 
     Raises:
@@ -126,6 +135,29 @@ def _labelled(rows: Selection, schema: Schema, scored: Iterable[pa.Table]) -> tu
     return apart, tuple(notes)
 
 
+def bounded(table: pa.Table, name: str, seed: int) -> tuple[pa.Table, tuple[str, ...]]:
+    """Rows that were given for choosing or for the final score; of more than memory can hold, some are drawn.
+
+    Args:
+        table: the rows.
+        name: "valid" or "test".
+        seed: decides which are drawn.
+
+    Returns:
+        The rows, and what a person should know of it.
+    """
+    if not is_large(table):
+        return table, ()
+    rows = Selection(table)
+    drawn = rows.thinned(rows_in_memory(rows, MOST_ROWS_HELD_OUT), seed_from("split", seed)).in_memory()
+    return drawn, (told_drawn(f"the {name} table", drawn.num_rows, name),)
+
+
+def told_drawn(what: str, count: int, name: str) -> str:
+    purpose = {"valid": "choosing", "test": "the final score"}[name]
+    return f"{what} is larger than memory can hold: {count:,} rows are drawn for {purpose}"
+
+
 def rows_in_memory(rows: Selection, most: int) -> int:
     """How many rows may be copied out of a table into memory, at most ``most``."""
     return min(most, rows_within(rows.table, SAMPLE_SHARE * memory_limit_bytes()))
@@ -137,7 +169,7 @@ def _codes(rows: Selection, schema: Schema, fractions: tuple[float, ...], most: 
     if time is not None:
         if group is not None:
             raise SchemaError("a table larger than memory is split by time or by groups; name one of the two columns")
-        return _by_time(rows, time.name, fractions)
+        return _by_time(rows, time, fractions)
     held_out = [min(fraction, most / rows.num_rows) for fraction in fractions[1:]]
     fractions = (1 - sum(held_out), *held_out)
     if group is not None:
@@ -157,7 +189,7 @@ def _by_group(rows: Selection, name: str, fractions: tuple[float, ...], seed: in
         sizes = np.bincount(place, np.concatenate([sizes, counts]))
         if len(found) > MOST_GROUPS_COUNTED:
             return lambda piece, _: _part(_unit(row_hashes(piece, [name]), seed), fractions)
-    _check_count(len(found), "group", name, fractions)
+    check_count(len(found), "group", name, fractions)
     part_of = np.empty(len(found), np.int64)
     for part, members in enumerate(random_split(len(found), fractions, None, seed, sizes=sizes)):
         part_of[members] = part
@@ -169,38 +201,30 @@ def _by_group(rows: Selection, name: str, fractions: tuple[float, ...], seed: in
     return codes
 
 
-def _by_time(rows: Selection, name: str, fractions: tuple[float, ...]) -> Codes:
+def _by_time(rows: Selection, time: Column, fractions: tuple[float, ...]) -> Codes:
     """Later parts hold later rows; where one ends is a quantile of times that are spread evenly over the table.
 
     Raises:
-        SchemaError: the times are strings whose order is not that of time, or there are too few of them.
+        SchemaError: the cells are text, and no dates, or there are too few times.
     """
-    times = rows.spread(MOST_TIMES_SORTED)[name]
-    is_text = pa.types.is_string(times.type) or pa.types.is_large_string(times.type)
-    if is_text and not pc.all(pc.match_substring_regex(times, ISO_DATE)).as_py():
-        raise SchemaError(f"column {name!r}: times are to be numbers, or dates such as 2026-01-31 or 2026-01-31 18:00")
+    cells = rows.spread(MOST_TIMES_SORTED)[time.name]
+    read = time_reader(cells, time.name, time.kind)
+    times = read(cells)
     ordered = pc.drop_null(times.take(pc.sort_indices(times)))
     if len(ordered) == 0:
-        _check_count(0, "time", name, fractions, always=True)
+        check_count(0, "time", time.name, fractions, always=True)
     places = np.minimum(np.cumsum(fractions[:-1]) * len(ordered), len(ordered) - 1).astype(int)
     firsts = [ordered[int(place)] for place in places]
     distinct = len(pc.unique(pa.array([ordered[0].as_py(), *(first.as_py() for first in firsts)], ordered.type)))
     if distinct < len(fractions):
-        _check_count(len(pc.unique(ordered)), "time", name, fractions, always=True)
+        check_count(len(pc.unique(ordered)), "time", time.name, fractions, always=True)
 
     def codes(piece: pa.Table, _: int) -> np.ndarray:
-        later = [pc.greater_equal(piece[name], first).fill_null(False) for first in firsts]
+        found = read(piece[time.name])
+        later = [pc.greater_equal(found, first).fill_null(False) for first in firsts]
         return np.sum([np.asarray(part, dtype=np.int64) for part in later], axis=0)
 
     return codes
-
-
-def _check_count(count: int, what: str, name: str, fractions: tuple[float, ...], *, always: bool = False) -> None:
-    if always or count < len(fractions):
-        raise SchemaError(
-            f"column {name!r} holds {count} {what}{'' if count == 1 else 's'}, which cannot be shared out to "
-            f"{len(fractions)} parts; set valid or test to 0, or hand test rows in"
-        )
 
 
 def _repeat_by_nature(rows: Selection, inputs: list[str]) -> bool:

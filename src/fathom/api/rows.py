@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import reduce
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from fathom.api.examining import FEWEST_ROWS_TO_SPLIT, Say, examine
-from fathom.api.large import fit_large, split_large
+from fathom.api.large import fit_large, rows_to_learn_from, split_large
 from fathom.api.splitting import split_rows
 from fathom.checks import Finding
 from fathom.config import Config
@@ -70,7 +67,8 @@ def prepare(source: Source, test: Source | None, asked: Config, say: Say) -> Row
     if found.large is not None:
         train, valid, test_rows, notes = split_large(found.large, held_out, schema, asked)
     else:
-        train, left_out = _to_learn_from(found.train, held_out, schema)
+        kept, left_out = rows_to_learn_from(Selection(found.train), schema, held_out.values())
+        train = found.train if kept.kept is None else found.train.filter(kept.kept)
         train, valid, test_rows, notes = _split(train, held_out.get("valid"), held_out.get("test"), schema, asked)
         notes = (*left_out, *notes)
     for note in (*notes, *found.notes):
@@ -80,29 +78,6 @@ def prepare(source: Source, test: Source | None, asked: Config, say: Say) -> Row
     if test_rows is not None:
         fitted.check(test_rows)
     return Rows(source, fitted, train, valid, test_rows, found.findings)
-
-
-def _to_learn_from(
-    table: pa.Table, held_out: Mapping[str, pa.Table], schema: Schema
-) -> tuple[pa.Table, tuple[str, ...]]:
-    """The training rows that have a target and no group that is scored, and what was left out."""
-    notes = []
-    targets = [column.name for column in schema.of_role(Role.TARGET)]
-    kept = table.filter(reduce(pc.or_, [pc.is_valid(table[name]) for name in targets])) if targets else table
-    if kept.num_rows < table.num_rows:
-        notes.append(f"{table.num_rows - kept.num_rows:,} rows without any target are left out")
-    group = next(iter(schema.of_role(Role.GROUP)), None)
-    others = [other for other in held_out.values() if group is not None and group.name in other.column_names]
-    if group is None or not others:
-        return kept, tuple(notes)
-    scored = pa.concat_arrays([chunk for other in others for chunk in other[group.name].chunks])
-    apart = kept.filter(pc.invert(pc.is_in(kept[group.name], pc.unique(scored))))
-    if apart.num_rows == 0:
-        raise SchemaError(f"every group of {group.name!r} in the training rows also stands in those to be scored")
-    if apart.num_rows < kept.num_rows:
-        told = f"their group of {group.name!r} also stands in the rows to be scored"
-        notes.append(f"{kept.num_rows - apart.num_rows:,} training rows are left out: {told}")
-    return apart, tuple(notes)
 
 
 def _split(

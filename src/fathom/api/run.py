@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -83,6 +83,13 @@ class Run:
     def predict(self, source: Any, **reading: Any) -> pa.Table:
         """Predict each row of a source; see ``read`` and ``Model.predict``."""
         return self.model.predict(_one_table(self.read(source, **reading)))
+
+    def predictions(self, source: Any, **reading: Any) -> Iterator[pa.Table]:
+        """What ``predict`` returns, some rows after another, so that neither rows nor predictions need fit into memory.
+
+        The source is read, and can be refused, before the first of them.
+        """
+        return self.model.predictions(_one_table(self.read(source, **reading)))
 
     def evaluate(self, source: Any, **reading: Any) -> Scores:
         """Score the model on a source that has the targets; see ``read`` and ``Model.evaluate``."""

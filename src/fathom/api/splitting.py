@@ -10,19 +10,19 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from fathom.data.duplicates import row_codes
-from fathom.data.source import BASE_KEY
+from fathom.data.source import base_of
 from fathom.data.splits import group_codes, quantile_codes, random_split, time_split, unit_split
 from fathom.errors import SchemaError
-from fathom.schema import Schema
+from fathom.kinds.times import time_reader
+from fathom.schema import Column, Schema
 from fathom.signals import Role
 
-__all__ = ["GROUP_BY_PATTERN", "split_rows", "with_group"]
+__all__ = ["GROUP_BY_PATTERN", "MOST_REPEATED", "check_count", "split_rows", "with_group"]
 
 GROUP_BY_PATTERN = "~"
 """``file~(.+)_\\d+`` groups rows by what the pattern finds in the name of each picture's file."""
 
 FILE = "file"
-ISO_DATE = r"^\d{4}-\d{2}(-\d{2}|$)"
 MOST_REPEATED = 0.25
 """Rows that repeat beyond this share do so by nature, as answers to three questions of yes or no."""
 
@@ -45,9 +45,9 @@ def split_rows(
     time = next(iter(schema.of_role(Role.TIME)), None)
     units = None if group is None else group_codes(table[group.name])
     if time is not None:
-        return _by_time(table, time.name, fractions, units), ()
+        return _by_time(table, time, fractions, units), ()
     if group is not None and units is not None:
-        _check_count(int(units.max()) + 1, "group", group.name, fractions)
+        check_count(int(units.max()) + 1, "group", group.name, fractions)
         return unit_split(units, fractions, _strata(table, schema), seed, fewest=len(fractions)), ()
     return _at_random(table, fractions, schema, seed)
 
@@ -91,36 +91,46 @@ def _texts(table: pa.Table, column: str, name: str) -> list[str | None]:
             f"group {name!r}: {column!r} is neither a column nor the pictures' files "
             f"(before ~ may stand: {', '.join(known) or 'nothing here'})"
         )
-    base = os.fsdecode((table.schema.metadata or {}).get(BASE_KEY, b""))
+    base = base_of(table)
     paths = pc.struct_field(table[pictures[0]], "path").to_pylist()
     return [path and os.path.relpath(path, base) if base and os.path.isabs(path or "") else path for path in paths]
 
 
-def _by_time(table: pa.Table, name: str, fractions: tuple[float, ...], units: np.ndarray | None) -> list[np.ndarray]:
-    places = _places_in_time(table[name], name)
+def _by_time(table: pa.Table, time: Column, fractions: tuple[float, ...], units: np.ndarray | None) -> list[np.ndarray]:
+    places = _places_in_time(table[time.name], time)
     parts = time_split(places, fractions, units)
     if not all(map(len, parts)):
-        _check_count(len(np.unique(places)), "time", name, fractions, always=True)
+        check_count(len(np.unique(places)), "time", time.name, fractions, always=True)
     return parts
 
 
-def _places_in_time(times: pa.ChunkedArray, name: str) -> np.ndarray:
+def _places_in_time(cells: pa.ChunkedArray, time: Column) -> np.ndarray:
     """(N,) int64, the place of each row's time among all times; rows without a time come first, so that none is scored.
 
     Raises:
-        SchemaError: the times are strings whose order is not that of time.
+        SchemaError: the cells are text, and no dates.
     """
-    is_text = pa.types.is_string(times.type) or pa.types.is_large_string(times.type)
-    if is_text and not pc.all(pc.match_substring_regex(times, ISO_DATE)).as_py():
-        raise SchemaError(f"column {name!r}: times are to be numbers, or dates such as 2026-01-31 or 2026-01-31 18:00")
+    times = time_reader(cells, time.name, time.kind)(cells)
     ranks = pc.rank(times, tiebreaker="dense").to_numpy(zero_copy_only=False).astype(np.int64)
     return np.where(times.is_valid().to_numpy(), ranks, 0)
 
 
-def _check_count(count: int, what: str, name: str, fractions: tuple[float, ...], *, always: bool = False) -> None:
+def check_count(count: int, what: str, name: str, fractions: tuple[float, ...], *, always: bool = False) -> None:
+    """Check that there are as many groups or times as parts.
+
+    Args:
+        count: how many there are.
+        what: "group" or "time".
+        name: of their column.
+        fractions: the share of each part.
+        always: refuse even then, as their sizes do not allow it.
+
+    Raises:
+        SchemaError: there are fewer.
+    """
     if count < len(fractions) or always:
         raise SchemaError(
-            f"column {name!r} holds {count} {what}{'s' if count > 1 else ''}, which cannot be shared out to "
+            f"column {name!r} holds {count} {what}{'' if count == 1 else 's'}, which cannot be shared out to "
             f"{len(fractions)} parts; set valid or test to 0, or hand test rows in"
         )
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import os
 import shutil
 import tempfile
@@ -22,7 +21,6 @@ from fathom.data.store import Store, TensorStore
 from fathom.errors import Diverged, InputError, SourceError
 from fathom.model import Model
 from fathom.runtime import cache_directory, memory_limit_bytes
-from fathom.signals import Batch, Ragged
 
 __all__ = ["training_store"]
 
@@ -114,14 +112,4 @@ def _key(model: Model, rows: Rows) -> str:
 def _row_bytes(model: Model, train: Selection) -> float:
     """How much memory a row takes once it is encoded, from rows that are spread evenly over all."""
     few = model.prepared(train.spread(ROWS_MEASURED), whole=False)
-    return _size_bytes(few.tensors) / few.num_rows
-
-
-def _size_bytes(tensors: Batch) -> float:
-    return math.fsum(_of_one(value) for value in tensors.values())
-
-
-def _of_one(value: object) -> int:
-    if isinstance(value, Ragged):
-        return value.values.nbytes + value.offsets.nbytes
-    return int(getattr(value, "nbytes", 0))
+    return few.size_bytes / few.num_rows

@@ -2,14 +2,14 @@
 
 A check is a function of what is examined; it yields its findings. Its keyword-only parameters are its options. The
 facts of its registration say what it costs ("cheap": looked at before every training; "thorough": only where it is
-asked for, or where its estimate says that it takes little) and what must be there for it (``needs``: "inputs",
-"target", "parts", "pictures").
+asked for, or where ``seconds``, a function of what is examined, says that it takes little) and what must be there
+for it (``needs``: "inputs", "target", "parts", "pictures").
 """
 
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -17,12 +17,10 @@ from fathom.registry import Registry
 
 __all__ = [
     "CHECKS",
-    "ESTIMATES",
     "SEVERITIES",
     "Finding",
     "Severity",
     "counted",
-    "listed",
     "option",
     "percent",
     "without",
@@ -30,12 +28,8 @@ __all__ = [
 
 CHECKS = Registry("check", "fathom.checks")
 
-ESTIMATES: dict[str, Callable[[Any], float]] = {}
-"""Name of a thorough check to what says about how many seconds it takes."""
-
 Severity = Literal["error", "warning", "note"]
 SEVERITIES: tuple[Severity, ...] = ("error", "warning", "note")
-SHOWN = 5
 
 
 @dataclass(frozen=True)
@@ -71,12 +65,6 @@ class Finding:
             "rows": list(self.rows),
             "count": self.count,
         }
-
-
-def listed(names: Sequence[object], most: int = SHOWN) -> str:
-    """``a, b, c``, and how many more."""
-    shown = ", ".join(map(str, names[:most]))
-    return shown if len(names) <= most else f"{shown} and {len(names) - most:,} more"
 
 
 def counted(count: int, noun: str, plural: str = "") -> str:

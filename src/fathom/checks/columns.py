@@ -9,8 +9,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from fathom.checks.check import CHECKS, Finding, counted, listed, option, percent, without
+from fathom.checks.check import CHECKS, Finding, counted, option, percent, without
 from fathom.checks.examined import Examined
+from fathom.errors import listed
+from fathom.inference import CONSTANT, IDENTIFIER, NO_VALUE
 from fathom.registry import Range
 from fathom.signals import Role
 
@@ -22,7 +24,7 @@ FEWEST_ROWS = 20
 @CHECKS.register("identifiers", cost="cheap", needs=())
 def identifiers(examined: Examined) -> Iterator[Finding]:
     """Columns that name a row: left out already, or numbered from row to row."""
-    ignored = [column for column in examined.schema.of_role(Role.IGNORE) if column.reason.startswith("identifier")]
+    ignored = [column for column in examined.schema.of_role(Role.IGNORE) if column.reason.startswith(IDENTIFIER)]
     if ignored:
         names = tuple(column.name for column in ignored)
         message = f"left out, as they name rows or hold free text: {listed(names)}"
@@ -40,8 +42,8 @@ def identifiers(examined: Examined) -> Iterator[Finding]:
 @CHECKS.register("constants", cost="cheap", needs=())
 def constants(examined: Examined) -> Iterator[Finding]:
     """Columns that hold one value, or none."""
-    reasons = ("constant", "no value at all")
-    ignored = [column.name for column in examined.schema.of_role(Role.IGNORE) if column.reason in reasons]
+    left_out = examined.schema.of_role(Role.IGNORE)
+    ignored = [column.name for column in left_out if column.reason in (CONSTANT, NO_VALUE)]
     if ignored:
         yield Finding(
             "constants", "note", f"left out, as they hold one value or none: {listed(ignored)}", "", tuple(ignored)

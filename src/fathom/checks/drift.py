@@ -9,8 +9,10 @@ from typing import Annotated
 import numpy as np
 import pyarrow as pa
 
-from fathom.checks.check import CHECKS, Finding, listed, without
+from fathom.checks.check import CHECKS, Finding, without
 from fathom.checks.examined import Examined, codes_of
+from fathom.data.columns import holds_numbers, holds_single_values
+from fathom.errors import listed
 from fathom.registry import Range
 from fathom.schema import Column
 
@@ -67,19 +69,13 @@ def _finding(part: str, found: list[Shift], examined: Examined) -> Finding:
 
 def _shift(train: pa.Table, other: pa.Table, column: Column) -> Shift | None:
     first, second = _sampled(train[column.name]), _sampled(other[column.name])
-    if min(len(first), len(second)) < FEWEST_ROWS or pa.types.is_nested(first.type):
+    if min(len(first), len(second)) < FEWEST_ROWS or not holds_single_values(first.type):
         return None
-    if isinstance(first.type, pa.BaseExtensionType):
-        return None
-    if column.kind.name == "number" and _are_numbers(first.type, second.type):
+    if column.kind.name == "number" and holds_numbers(first.type) and holds_numbers(second.type):
         found = _of_numbers(first, second)
     else:
         found = _of_categories(first, second)
     return None if found is None else Shift(column.name, *found)
-
-
-def _are_numbers(*kinds: pa.DataType) -> bool:
-    return all(pa.types.is_integer(kind) or pa.types.is_floating(kind) for kind in kinds)
 
 
 def _sampled(column: pa.ChunkedArray) -> pa.ChunkedArray:

@@ -7,10 +7,11 @@ from itertools import combinations
 
 import numpy as np
 
-from fathom.checks.check import CHECKS, Finding, Severity, counted, listed, percent
+from fathom.checks.check import CHECKS, Finding, Severity, counted, percent
 from fathom.checks.examined import Examined, codes_of, is_number, values_of
 from fathom.checks.pictures import named
-from fathom.data.duplicates import column_hashes
+from fathom.data.duplicates import row_codes
+from fathom.errors import listed
 
 __all__ = ["conflicts", "copies", "shared"]
 
@@ -29,7 +30,8 @@ def copies(examined: Examined) -> Iterator[Finding]:
     """Rows of which another is a copy, the target being the same."""
     codes = examined.equal_rows["train"]
     for target in examined.targets:
-        codes = np.unique(np.stack([codes, _labels(examined, target.name)]), axis=1, return_inverse=True)[1].ravel()
+        pairs = np.stack([codes, row_codes(examined.train, [target.name])])
+        codes = np.unique(pairs, axis=1, return_inverse=True)[1].ravel()
     rows = _later(codes)
     if not len(rows) or _expected_pairs(examined, len(codes)) > BY_CHANCE * _pairs(codes):
         return
@@ -102,10 +104,6 @@ def _conflict(rows: np.ndarray, name: str, examined: Examined) -> Finding:
 def _file_of(examined: Examined, row: int) -> str:
     cell = examined.train[examined.pictures[0].name][row]
     return named(cell, *examined.numbers_of(np.array([row])))
-
-
-def _labels(examined: Examined, name: str) -> np.ndarray:
-    return np.unique(column_hashes(examined.train[name]), return_inverse=True)[1].astype(np.int64)
 
 
 def _later(codes: np.ndarray) -> np.ndarray:

@@ -7,10 +7,11 @@ from functools import cached_property
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from fathom.checks.thumbnails import Thumbnails, thumbnails
+from fathom.data.columns import coded, holds_numbers, holds_single_values
 from fathom.data.duplicates import row_codes
+from fathom.inference import IDENTIFIER
 from fathom.schema import Column, Schema
 from fathom.signals import Role
 
@@ -61,6 +62,11 @@ class Examined:
         return tuple(int(row) * self._stride for row in rows[:most])
 
     @cached_property
+    def _cells(self) -> dict[str, pa.ChunkedArray]:
+        """Each column of ``train``: to look one up by its name takes a table as long as it is wide."""
+        return dict(zip(self.train.column_names, self.train.columns, strict=True))
+
+    @cached_property
     def inputs(self) -> list[Column]:
         return self.schema.of_role(Role.INPUT)
 
@@ -76,8 +82,7 @@ class Examined:
     def block(self) -> Block:
         """The inputs of kind number that hold one number a cell."""
         numbers = {column.name for column in self.inputs if column.kind.name == "number"}
-        pairs = zip(self.train.column_names, self.train.columns, strict=True)
-        cells = {name: column for name, column in pairs if name in numbers and _is_number(column.type)}
+        cells = {name: column for name, column in self._cells.items() if name in numbers and holds_numbers(column.type)}
         values = np.empty((self.train.num_rows, len(cells)), order="F")
         for place, column in enumerate(cells.values()):
             values[:, place] = values_of(column)
@@ -87,15 +92,14 @@ class Examined:
     def words(self) -> dict[str, np.ndarray]:
         """Inputs that hold one value a cell and are no numbers, each (N,) int64 codes of their values, -1 missing."""
         others = {column.name for column in self.inputs} - set(self.block.names)
-        pairs = zip(self.train.column_names, self.train.columns, strict=True)
-        return {name: codes_of(cells)[0] for name, cells in pairs if name in others and _is_plain(cells.type)}
+        found = {name: cells for name, cells in self._cells.items() if name in others and _is_plain(cells.type)}
+        return {name: codes_of(cells)[0] for name, cells in found.items()}
 
     @cached_property
     def missing(self) -> dict[str, np.ndarray]:
         """Inputs with missing cells, each (N,) bool."""
         inputs = {column.name for column in self.inputs}
-        pairs = zip(self.train.column_names, self.train.columns, strict=True)
-        holes = {name: cells for name, cells in pairs if name in inputs and cells.null_count}
+        holes = {name: cells for name, cells in self._cells.items() if name in inputs and cells.null_count}
         return {name: cells.is_null().to_numpy(zero_copy_only=False) for name, cells in holes.items()}
 
     @cached_property
@@ -137,17 +141,13 @@ def _equal_rows(table: pa.Table, names: Sequence[str]) -> np.ndarray:
 
 
 def _numbers_rows(column: Column, table: pa.Table) -> bool:
-    return column.reason.startswith("identifier") and is_number(table, column)
+    return column.reason.startswith(IDENTIFIER) and is_number(table, column)
 
 
 def codes_of(column: pa.ChunkedArray) -> tuple[np.ndarray, list[object]]:
     """(N,) int64 codes of a column's values, -1 where missing, and the values."""
-    if pa.types.is_dictionary(column.type):
-        column = column.cast(column.type.value_type)
-    encoded = pc.dictionary_encode(column.combine_chunks() if column.num_chunks != 1 else column.chunk(0))
-    encoded = encoded.combine_chunks() if isinstance(encoded, pa.ChunkedArray) else encoded
-    codes = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
-    return codes, encoded.dictionary.to_pylist()
+    codes, values = coded(column)
+    return codes, values.to_pylist()
 
 
 def values_of(column: pa.ChunkedArray) -> np.ndarray:
@@ -158,15 +158,12 @@ def values_of(column: pa.ChunkedArray) -> np.ndarray:
 
 
 def is_number(table: pa.Table, column: Column) -> bool:
-    return _is_number(table.schema.field(column.name).type)
-
-
-def _is_number(kind: pa.DataType) -> bool:
-    return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind))
+    """Whether a column holds one number a cell."""
+    return holds_numbers(table.schema.field(column.name).type)
 
 
 def _is_plain(kind: pa.DataType) -> bool:
-    return not (pa.types.is_nested(kind) or isinstance(kind, pa.BaseExtensionType) or pa.types.is_null(kind))
+    return holds_single_values(kind) and not pa.types.is_null(kind)
 
 
 def _stride(table: pa.Table) -> int:

@@ -10,6 +10,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from fathom.checks.examined import Examined
+from fathom.data.columns import holds_text
+from fathom.inference import FREE_TEXT
 from fathom.schema import Column
 from fathom.signals import Role
 
@@ -31,11 +33,11 @@ def texts(examined: Examined) -> list[str]:
 
 def _is_text(column: Column, table: pa.Table) -> bool:
     cells = table[column.name]
-    if not (pa.types.is_string(cells.type) or pa.types.is_large_string(cells.type)):
+    if not holds_text(cells.type):
         return False
     if column.kind.name == "text":
         return column.role is Role.INPUT
-    free = column.role is Role.IGNORE and column.reason.startswith("identifier or free text")
+    free = column.role is Role.IGNORE and column.reason.startswith(FREE_TEXT)
     return free and (pc.mean(pc.count_substring(pc.utf8_trim(cells, " "), " ")).as_py() or 0) >= FEWEST_WORDS - 1
 
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import numpy as np
 
-from fathom.checks.check import CHECKS, ESTIMATES, Finding, counted, percent
+from fathom.checks.check import CHECKS, Finding, counted, percent
 from fathom.checks.examined import Examined, codes_of
 from fathom.checks.features import dense_features, texts, word_features
 from fathom.checks.leaks import leaking
@@ -59,7 +59,7 @@ def seconds_for(examined: Examined) -> float:
     return (count * 3e-4 if texts(examined) else dense) + pictures * (count * 4e-4 + 1)
 
 
-@CHECKS.register("labels", cost="thorough", needs=("target",))
+@CHECKS.register("labels", cost="thorough", seconds=seconds_for, needs=("target",))
 def labels(examined: Examined, *, skill: Annotated[float, Range(0, 1)] = 0.6) -> Iterator[Finding]:
     """Labels that a light model, learned from other rows, contradicts.
 
@@ -88,9 +88,6 @@ def labels(examined: Examined, *, skill: Annotated[float, Range(0, 1)] = 0.6) ->
         remedy = "look at these rows, the likeliest first, and put them right"
         rows = examined.numbers_of(found.rows, SHOWN_ROWS)
         yield Finding("labels", "warning" if grave else "note", message, remedy, (target.name,), rows, len(found.rows))
-
-
-ESTIMATES["labels"] = seconds_for
 
 
 def suspects(examined: Examined, target: Column) -> Suspects | None:

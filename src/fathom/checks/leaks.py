@@ -8,9 +8,10 @@ from typing import Annotated, Literal
 
 import numpy as np
 
-from fathom.checks.check import CHECKS, Finding, counted, listed, percent, without
+from fathom.checks.check import CHECKS, Finding, counted, percent, without
 from fathom.checks.examined import Examined, codes_of, is_number, values_of
 from fathom.checks.tables import binned, explained, hits_in_blocks, hits_of, ranks, reduction
+from fathom.errors import listed
 from fathom.registry import Range
 from fathom.schema import Column
 

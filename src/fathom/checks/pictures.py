@@ -7,9 +7,10 @@ from collections.abc import Iterator
 import numpy as np
 import pyarrow as pa
 
-from fathom.checks.check import CHECKS, ESTIMATES, Finding, counted, listed
+from fathom.checks.check import CHECKS, Finding, counted
 from fathom.checks.examined import Examined
 from fathom.checks.thumbnails import MOST_PICTURES, Thumbnails
+from fathom.errors import listed
 
 __all__ = ["named", "pictures"]
 
@@ -23,7 +24,7 @@ def seconds_for(examined: Examined) -> float:
     return rows * len(examined.pictures) * 4e-4
 
 
-@CHECKS.register("pictures", cost="thorough", needs=("pictures",))
+@CHECKS.register("pictures", cost="thorough", seconds=seconds_for, needs=("pictures",))
 def pictures(examined: Examined) -> Iterator[Finding]:
     """Pictures that cannot be read, of one colour, or too small to show anything."""
     for column in examined.pictures:
@@ -34,9 +35,6 @@ def pictures(examined: Examined) -> Iterator[Finding]:
             for rows, fault, remedy in _faults(seen):
                 if len(rows):
                     yield _finding(table, column.name, part, rows, seen.step, fault, remedy)
-
-
-ESTIMATES["pictures"] = seconds_for
 
 
 def _faults(seen: Thumbnails) -> Iterator[tuple[np.ndarray, str, str]]:

@@ -6,14 +6,12 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from fathom.checks.check import CHECKS, ESTIMATES, SEVERITIES, Finding, counted
+from fathom.checks.check import CHECKS, SEVERITIES, Finding, counted
 from fathom.checks.examined import Examined
 from fathom.errors import ConfigError
 from fathom.registry import Entry
 
 __all__ = ["brief", "checked_choices", "run_checks"]
-
-THOROUGH = "thorough"
 
 
 def run_checks(
@@ -42,7 +40,7 @@ def run_checks(
         options = asked.get(entry.name, {})
         if isinstance(options, bool) or not _has(examined, entry.facts["needs"]):
             continue
-        seconds = ESTIMATES[entry.name](examined) if entry.facts["cost"] == THOROUGH else 0.0
+        seconds = entry.facts["seconds"](examined) if "seconds" in entry.facts else 0.0
         if seconds > limit_s:
             found.append(_left_out(entry, seconds))
         else:

@@ -8,8 +8,9 @@ from typing import Annotated
 
 import numpy as np
 
-from fathom.checks.check import CHECKS, Finding, listed, option
+from fathom.checks.check import CHECKS, Finding, option
 from fathom.checks.examined import Examined
+from fathom.errors import listed
 from fathom.registry import Range
 
 __all__ = ["sentinels"]

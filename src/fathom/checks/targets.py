@@ -8,8 +8,9 @@ from typing import Annotated
 import numpy as np
 import pyarrow as pa
 
-from fathom.checks.check import CHECKS, Finding, counted, listed, option, percent
+from fathom.checks.check import CHECKS, Finding, counted, option, percent
 from fathom.checks.examined import Examined, codes_of, is_number, values_of
+from fathom.errors import listed
 from fathom.kinds.multilabel import labels_of
 from fathom.registry import Choice, Range
 

@@ -16,6 +16,7 @@ from typing import NoReturn
 
 import click
 
+from fathom.cli.printing import harmless
 from fathom.errors import FathomError, InputError, Interrupted
 
 __all__ = ["main"]
@@ -92,7 +93,7 @@ def _run(arguments: Sequence[str]) -> int:
 def _complain(message: str, status: int) -> int:
     """One line on stderr, whatever the message holds."""
     line = " ".join(part.strip() for part in message.splitlines() if part.strip())
-    click.echo(f"fathom: {line}", err=True)
+    click.echo(harmless(f"fathom: {line}"), err=True)
     return status
 
 

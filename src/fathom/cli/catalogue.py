@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import textwrap
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,7 +30,9 @@ SETS = "sets"
 PLACES = {name: name for name in ("net", "head", "optimizer", "schedule", TRAINING)} | {
     "kind": "kinds.COLUMN",
     "check": "checks.NAME",
+    "reader": "reading",
 }
+NEEDS = {"parts": "test rows"}
 
 
 @dataclass(frozen=True)
@@ -52,16 +54,19 @@ class Described:
     def text(self) -> str:
         """As a person reads it."""
         parts = [bold(f"{self.what} {self.name}".strip())]
-        parts += [textwrap.fill(_facts_words(self.what, self.facts), WIDTH)] if self.facts else []
+        facts = _facts_words(self.what, self.facts)
+        parts += [textwrap.fill(facts, WIDTH)] if facts else []
         paragraphs, about = _split_doc(self.doc)
         for paragraph in paragraphs:
             parts += ["", textwrap.fill(paragraph, WIDTH)]
         return "\n".join([*parts, "", *self._options_lines(about)])
 
     def _options_lines(self, about: Mapping[str, str]) -> list[str]:
+        if "options" in self.facts:
+            return ["Its options are those of what reads the files in it, such as csv."]
         if not self.options:
             return ["It has no options."]
-        place, first = PLACES.get(self.what, "").replace("NAME", self.name), next(iter(self.options.values()))
+        place, first = PLACES.get(self.what, "").replace("NAME", self.name), _telling(self.options.values())
         before = f"--kind COLUMN={self.name} " if self.what == "kind" else ""
         example = f" (as in {before}--set {place}.{first.name}={_shown_value(first.default)})" if place else ""
         lines = [f"Options{example}:"]
@@ -157,7 +162,8 @@ def _summary_words(what: str, entry: Entry) -> str:
     facts = _facts_words(what, entry.facts)
     spared = "; ".join(f"exempt from {contract}: {reason}" for contract, reason in entry.exempt.items())
     words = "; ".join(part for part in (facts, spared) if part)
-    return f"{entry.summary} ({words})" if words else entry.summary
+    summary = entry.summary.replace("``", "")
+    return f"{summary} ({words})" if words else summary
 
 
 def _facts_words(what: str, facts: Mapping[str, Any]) -> str:
@@ -185,8 +191,11 @@ def _metric_facts(facts: Mapping[str, Any]) -> list[str]:
 
 
 def _check_facts(facts: Mapping[str, Any]) -> list[str]:
-    needs = f"needs {' and '.join(facts['needs'])}" if facts["needs"] else ""
-    return [needs, "" if facts["cost"] == "cheap" else "before a training only where it takes little"]
+    needs = " and ".join(NEEDS.get(need, need) for need in facts["needs"])
+    return [
+        f"needs {needs}" if needs else "",
+        "" if facts["cost"] == "cheap" else "before a training only where it takes little",
+    ]
 
 
 def _schedule_facts(facts: Mapping[str, Any]) -> list[str]:
@@ -194,7 +203,8 @@ def _schedule_facts(facts: Mapping[str, Any]) -> list[str]:
 
 
 def _reader_facts(facts: Mapping[str, Any]) -> list[str]:
-    return _any_facts({key: list(value) if key == "sets" else value for key, value in facts.items()})
+    ends = ", ".join(facts.get("suffixes", ()))
+    return [f"files that end in {ends}" if ends else "", "see fathom list sets" if "sets" in facts else ""]
 
 
 def _set_facts(facts: Mapping[str, Any]) -> list[str]:
@@ -281,8 +291,15 @@ def _choices(option: Option) -> list[Any]:
 def _allowed(option: Option) -> str:
     choices = _choices(option)
     if choices:
-        return ", ".join(map(str, choices))
+        plain = all(str(choice).replace("-", "_").isidentifier() for choice in choices)
+        return ", ".join(map(str if plain else repr, choices))
     return f"{option.type_name}, {option.range}" if option.range else option.type_name
+
+
+def _telling(options: Iterable[Option]) -> Option:
+    """The option of an example: the first whose default is a value that one can type."""
+    several = list(options)
+    return next((option for option in several if option.default not in (None, ())), several[0])
 
 
 def _shown_value(default: Any) -> str:

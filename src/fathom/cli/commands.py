@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 from fathom import __version__
+from fathom.cli.printing import harmless
 from fathom.errors import InputError, unknown_name
 
 __all__ = ["fathom"]
@@ -40,8 +41,9 @@ class _Commands(click.Group):
     epilog="""\b
 First steps:
   fathom demo                             a network in under a minute
-  fathom fit iris                         on a bundled data set
-  fathom fit my.csv --target COLUMN       on your own data
+  fathom fit iris                         on a small set that needs no file
+  fathom check my.csv --target COLUMN     what is wrong with your own data
+  fathom fit my.csv --target COLUMN       a network on it
   fathom predict runs/my-COLUMN new.csv   use it""",
 )
 @click.version_option(__version__, prog_name="fathom", message="%(prog)s %(version)s")
@@ -57,10 +59,12 @@ def _reading(command: Command) -> Command:
     """The options that say how a source is to be read."""
     for option in (
         click.option("--lines", is_flag=True, help="A .txt is a row a line, not one document."),
-        click.option("--text", multiple=True, metavar="COLUMN", help="Keep its cells as they stand. *"),
-        click.option("--missing", multiple=True, metavar="[COLUMN=]WORD", help="A cell that means: not known. *"),
-        click.option("--decimal", metavar="MARK", help="What divides a number's decimals: . or ,"),
-        click.option("--skip-rows", type=int, metavar="N", help="Rows of a CSV above its header."),
+        click.option("--text", multiple=True, metavar="COLUMN", help="Read it as text, as its cells stand. *"),
+        click.option(
+            "--missing", multiple=True, metavar="[COLUMN=]WORD", help="What a cell holds that is not known. *"
+        ),
+        click.option("--decimal", metavar="MARK", help="What begins a number's decimals: . or ,"),
+        click.option("--skip-rows", type=int, metavar="N", help="Lines of a CSV above its header."),
         click.option("--header/--no-header", default=None, help="Whether a CSV's first row names the columns."),
         click.option("--columns", metavar="A,B,C", help="Name the columns of a CSV without a header."),
     ):
@@ -173,16 +177,18 @@ def predict(run: str, data: str, out: str | None, *, as_json: bool, **said: Any)
     from fathom.cli.settings import reading_from
 
     started = time.perf_counter()
-    writer = None if out is None else rows.writer_for(Path(out))
-    found = rows.numbered(load(run).predict(data, **reading_from(said)))
-    if writer is not None:
-        writer(found, Path(out or ""))
-        _say(f"{found.num_rows:,} predictions are in {out}")
+    write = None if out is None else rows.writer_for(Path(out))
+    pieces = rows.numbered(load(run).predictions(data, **reading_from(said)))
+    # Rows on the way to a screen or into an object are answered all before the first is shown.
+    tables = None if write is not None else list(pieces)
+    count = write(pieces) if write is not None else sum(table.num_rows for table in tables or ())
+    if out is not None:
+        _say(f"{count:,} predictions are in {out}")
     if as_json:
-        answer = {"out": out} if out is not None else {"predictions": list(rows.plain(found))}
-        _print({"run": run, "rows": found.num_rows, **answer, "seconds": round(time.perf_counter() - started, 3)})
-    elif out is None:
-        rows.write_csv(found, sys.stdout.buffer)
+        shown = {"out": out} if tables is None else {"predictions": [row for t in tables for row in rows.plain(t)]}
+        _print({"run": run, "rows": count, **shown, "seconds": round(time.perf_counter() - started, 3)})
+    elif tables is not None:
+        rows.write_csv(tables, sys.stdout.buffer)
 
 
 @fathom.command(short_help="Score a network on rows that have the target.")
@@ -191,7 +197,7 @@ def predict(run: str, data: str, out: str | None, *, as_json: bool, **said: Any)
 @_reading
 @_as_json
 def evaluate(run: str, data: str, *, as_json: bool, **said: Any) -> None:
-    """Score the network of RUN on the rows of DATA, which have the target."""
+    """Score the network of RUN on the rows of DATA, which must have the target."""
     from fathom.api import load, plain_scores
     from fathom.cli import text
     from fathom.cli.settings import reading_from
@@ -210,11 +216,12 @@ def evaluate(run: str, data: str, *, as_json: bool, **said: Any) -> None:
     _print(answer if as_json else text.scored(scores, f"on {count:,} rows"))
 
 
-@fathom.command("list", short_help="List the nets, heads, kinds, optimizers, ...")
+@fathom.command("list", short_help="List the nets, kinds, checks, data sets, ...")
 @click.argument("what", required=False)
 @_as_json
 def list_(what: str | None, *, as_json: bool) -> None:
-    """List what can be chosen by name: all of it, or one sort, such as nets."""
+    """List what can be chosen by name: all of it, or one sort, such as nets, kinds,
+    readers, checks or sets."""
     from fathom.cli import catalogue
 
     found = catalogue.sorts(what)
@@ -226,7 +233,7 @@ def list_(what: str | None, *, as_json: bool) -> None:
 @click.argument("name", required=False)
 @_as_json
 def show(what: str, name: str | None, *, as_json: bool) -> None:
-    """Show one thing's options, as in fathom show net mlp.
+    """Show one thing's options, as in fathom show net mlp or show reader csv.
 
     fathom show training shows the options of training itself.
     """
@@ -261,7 +268,7 @@ def demo(out: str, *, as_json: bool) -> None:
 
 
 def _say(line: str) -> None:
-    click.echo(line, err=True)
+    click.echo(harmless(line), err=True)
 
 
 def _print(result: dict[str, Any] | str) -> None:
@@ -269,7 +276,7 @@ def _print(result: dict[str, Any] | str) -> None:
         import json
 
         result = json.dumps(result, indent=2, ensure_ascii=False, allow_nan=False)
-    click.echo(result)
+    click.echo(harmless(result))
 
 
 def _default_place(data: str, targets: Iterable[str]) -> str:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
+from fathom.data.columns import holds_single_values
 from fathom.errors import ConfigError, SchemaError
 
 __all__ = ["numbered", "plain", "write_csv", "writer_for"]
@@ -18,14 +21,19 @@ __all__ = ["numbered", "plain", "write_csv", "writer_for"]
 ROWS_AT_ONCE = 10_000
 
 
-def numbered(table: pa.Table) -> pa.Table:
-    """The table with each row's number, from 0, in front."""
-    name = "row" if "row" not in table.column_names else "row number"
-    return table.add_column(0, name, pa.array(np.arange(table.num_rows)))
+def numbered(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
+    """Tables of predictions, one after another, each with the numbers of its rows, from 0, in front."""
+    first = 0
+    for table in tables:
+        name = "row" if "row" not in table.column_names else "row number"
+        yield table.add_column(0, name, pa.array(np.arange(first, first + table.num_rows)))
+        first += table.num_rows
 
 
-def writer_for(place: Path) -> Callable[[pa.Table, Path], None]:
-    """What writes a file of this ending.
+def writer_for(place: Path) -> Callable[[Iterable[pa.Table]], int]:
+    """What writes tables, one after another, into a file by its ending, and returns how many rows these had.
+
+    The file is there once all of them are in it.
 
     Raises:
         ConfigError: nothing writes such a file.
@@ -34,23 +42,26 @@ def writer_for(place: Path) -> Callable[[pa.Table, Path], None]:
         raise ConfigError(f"--out {str(place)!r}: no such format (allowed endings: {', '.join(WRITERS)})")
     if not place.parent.is_dir():
         raise ConfigError(f"--out {str(place)!r}: there is no directory {place.parent}")
-    return WRITERS[place.suffix]
+    return partial(_write, place)
 
 
-def write_csv(table: pa.Table, file: Any) -> None:
-    """Write CSV to a path or an open file.
+def write_csv(tables: Iterable[pa.Table], file: Any) -> int:
+    """Write CSV to a path or an open file, and return the number of rows.
 
     Raises:
         SchemaError: a cell holds more than one value.
     """
     from pyarrow import csv
 
-    for column in table.schema:
-        if pa.types.is_nested(column.type) or isinstance(column.type, pa.BaseExtensionType):
-            raise SchemaError(
-                f"a cell of {column.name!r} holds an array, which CSV cannot hold; use --out FILE.parquet"
-            )
-    csv.write_csv(table, file)
+    def open_writer(schema: pa.Schema) -> Any:
+        for column in schema:
+            if not holds_single_values(column.type):
+                raise SchemaError(
+                    f"a cell of {column.name!r} holds an array, which CSV cannot hold; use --out FILE.parquet"
+                )
+        return csv.CSVWriter(file, schema)
+
+    return _write_all(tables, open_writer)
 
 
 def plain(table: pa.Table) -> Iterator[dict[str, Any]]:
@@ -70,20 +81,41 @@ def _plain(value: Any) -> Any:
     return value if value is None or isinstance(value, bool | int | str) else str(value)
 
 
-def _write_csv(table: pa.Table, place: Path) -> None:
-    write_csv(table, str(place))
+def _write(place: Path, tables: Iterable[pa.Table]) -> int:
+    temporary = place.with_name(f"{place.name}.tmp")
+    try:
+        count = WRITERS[place.suffix](tables, str(temporary))
+        temporary.replace(place)
+    finally:
+        temporary.unlink(missing_ok=True)
+    return count
 
 
-def _write_parquet(table: pa.Table, place: Path) -> None:
+def _write_all(tables: Iterable[pa.Table], open_writer: Callable[[pa.Schema], Any]) -> int:
+    """Write tables of one schema with one of pyarrow's writers."""
+    rest = iter(tables)
+    first = next(rest)
+    count = 0
+    with open_writer(first.schema) as writer:
+        for table in chain([first], rest):
+            writer.write_table(table)
+            count += table.num_rows
+    return count
+
+
+def _write_parquet(tables: Iterable[pa.Table], place: str) -> int:
     from pyarrow import parquet
 
-    parquet.write_table(table, place)
+    return _write_all(tables, partial(parquet.ParquetWriter, place))
 
 
-def _write_json_lines(table: pa.Table, place: Path) -> None:
+def _write_json_lines(tables: Iterable[pa.Table], place: str) -> int:
+    count = 0
     with open(place, "w", encoding="utf-8") as file:
-        for row in plain(table):
-            file.write(json.dumps(row, ensure_ascii=False) + "\n")
+        for table in tables:
+            file.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in plain(table))
+            count += table.num_rows
+    return count
 
 
-WRITERS = {".csv": _write_csv, ".parquet": _write_parquet, ".jsonl": _write_json_lines}
+WRITERS = {".csv": write_csv, ".parquet": _write_parquet, ".jsonl": _write_json_lines}

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from fathom.data.selection import Selection, is_large
 from fathom.data.source import Source
-from fathom.data.tree import told_few
-from fathom.errors import SourceError
+from fathom.data.spool import Spool
+from fathom.errors import SourceError, listed
 
 __all__ = ["ReadFile", "same_columns", "same_types"]
 
@@ -43,12 +44,12 @@ def same_columns(files: Sequence[ReadFile], place: Path) -> tuple[list[ReadFile]
         lacking = [name for name in wanted if name not in file.table.column_names]
         surplus = [name for name in file.table.column_names if name not in wanted]
         if lacking and not leaves_target_out(lacking, surplus):
-            raise SourceError(f"{place}: {file.name} lacks columns that {files[0].name} has: {told_few(lacking)}")
+            raise SourceError(f"{place}: {file.name} lacks columns that {files[0].name} has: {listed(lacking)}")
         if lacking:
             notes.append(f"{file.name} is left out: it lacks {lacking[0]}, which {files[0].name} has; predict it later")
             continue
         if surplus:
-            notes.append(f"columns of {file.name} that {files[0].name} lacks are left out: {told_few(surplus)}")
+            notes.append(f"columns of {file.name} that {files[0].name} lacks are left out: {listed(surplus)}")
         kept.append(_with_table(file, in_this_order(file.table, wanted)))
     return kept, tuple(dict.fromkeys(notes))
 
@@ -57,7 +58,7 @@ def check_same_shards(first: ReadFile, second: ReadFile, place: Path) -> None:
     differing = set(first.table.column_names) ^ set(second.table.column_names)
     if differing:
         raise SourceError(
-            f"{place}: the shards {first.name} and {second.name} differ in their columns: {told_few(sorted(differing))}"
+            f"{place}: the shards {first.name} and {second.name} differ in their columns: {listed(sorted(differing))}"
         )
 
 
@@ -78,19 +79,44 @@ def same_types(files: Sequence[ReadFile], place: Path) -> tuple[list[ReadFile], 
         SourceError: a column has types that no type holds both of.
     """
     tables = [file.table for file in files]
-    notes = []
+    notes, common = [], {}
     for index, name in enumerate(files[0].table.column_names):
         columns = [table.column(index) for table in tables]
-        kinds = {column.type for column in columns}
-        if len(kinds) == 1:
+        if len({column.type for column in columns}) == 1:
             continue
-        wanted = _common_type(files, columns, name, place)
+        common[name] = wanted = _common_type(files, columns, name, place)
         if pa.types.is_string(wanted) and any(map(_holds_numbers, columns)):
             notes.append(f"column {name!r} is text, as it holds words in {_first(files, columns, pa.string())}")
-        for row, table in enumerate(tables):
-            as_wanted = cast(columns[row], wanted)
-            tables[row] = table.set_column(index, pa.field(name, wanted), as_wanted)
+    if common:
+        tables = _cast_in_files(files, common, place) if is_large(*tables) else [with_types(t, common) for t in tables]
     return [_with_table(file, table) for file, table in zip(files, tables, strict=True)], tuple(notes)
+
+
+def with_types(table: pa.Table, types: Mapping[str, pa.DataType]) -> pa.Table:
+    """The table, some columns cast to other types."""
+    for name, wanted in types.items():
+        index = table.schema.get_field_index(name)
+        if table.schema.types[index] != wanted:
+            table = table.set_column(index, pa.field(name, wanted), cast(table.column(index), wanted))
+    return table
+
+
+def _cast_in_files(files: Sequence[ReadFile], types: Mapping[str, pa.DataType], place: Path) -> list[pa.Table]:
+    """The tables of all files with those types; what is cast goes into files, as memory could not hold it."""
+    stamps = [(file.name, Path(str(file.source.place)).stat().st_mtime_ns, file.table.nbytes) for file in files]
+    spool = Spool(place, {"files": stamps})
+    with spool.opened():
+        return [_in_a_file(spool, f"file{n:05d}", file.table, types) for n, file in enumerate(files)]
+
+
+def _in_a_file(spool: Spool, name: str, table: pa.Table, types: Mapping[str, pa.DataType]) -> pa.Table:
+    if all(table.schema.field(column).type == wanted for column, wanted in types.items()):
+        return table
+    found = spool.kept(name, str(types))
+    if found is None:
+        found = spool.written(name, (with_types(piece, types) for piece in Selection(table).pieces()))
+        spool.keep(name, str(types))
+    return found
 
 
 def _common_type(files: Sequence[ReadFile], columns: Sequence[pa.ChunkedArray], name: str, place: Path) -> pa.DataType:

@@ -19,7 +19,7 @@ from fathom.data.readers import READERS
 from fathom.data.source import IMAGE_TYPE, Source, with_base
 from fathom.data.tables import read_tables
 from fathom.data.tree import Folder, part_of_name
-from fathom.errors import SourceError
+from fathom.errors import SourceError, first_line
 from fathom.registry import Option
 
 __all__ = ["read_zip"]
@@ -207,7 +207,7 @@ def content_of(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes:
     try:
         return archive.read(member)
     except (*DAMAGE, lzma.LZMAError) as error:
-        raise SourceError(f"is damaged: {str(error) or type(error).__name__}") from error
+        raise SourceError(f"is damaged: {first_line(error)}") from error
 
 
 def _read_unpacked(

@@ -20,11 +20,11 @@ import pyarrow as pa
 from fathom.data.columnar import ArrowStream
 from fathom.data.columns import distinct_names, plain_column
 from fathom.data.readers import READERS
-from fathom.data.source import PARTS, Source, short_name, with_base
-from fathom.data.tree import PART_NAMES
-from fathom.errors import SourceError
+from fathom.data.source import Source, short_name, split_note, with_base
+from fathom.data.tree import PART_NAMES, in_order
+from fathom.errors import SourceError, first_line
 
-__all__ = ["array_column", "read_arrays", "read_npz", "split_note"]
+__all__ = ["array_column", "read_arrays", "read_npz"]
 
 PART_PATTERN = "|".join(sorted(PART_NAMES, key=len, reverse=True))
 NAMED_PART = re.compile(rf"(?i)(?:(?P<first>{PART_PATTERN})_)?(?P<column>.+?)(?:_(?P<last>{PART_PATTERN}))?")
@@ -67,7 +67,7 @@ def read_arrays(arrays: Mapping[str, Any]) -> Source:
 
 @READERS.register("npz", suffixes=(".npz",))
 def read_npz(place: Path) -> Source:
-    """Read an NPZ file.
+    """Read the arrays of an NPZ file, by their names.
 
     Arrays that all say a part in their names (x_train, y_test, val_images, ...) are the source's own split.
     Otherwise arrays of one length are the columns of one table. A column called y, label(s) or target(s) is
@@ -85,10 +85,10 @@ def read_npz(place: Path) -> Source:
         parts = _tables(arrays, named, str(place))
     else:
         parts, notes = _one_table(arrays, str(place))
-    ordered = {part: with_base(parts[part], place.parent) for part in PARTS if part in parts}
+    ordered = {part: with_base(table, place.parent) for part, table in in_order(parts).items()}
     columns = ordered["train"].column_names
     target = tuple(name for name in columns if name.lower() in TARGET_NAMES and len(columns) > 1)
-    return Source(ordered, target, short_name(place, ".npz"), str(place), notes + split_note(ordered))
+    return Source(ordered, target, short_name(place), str(place), notes + split_note(ordered))
 
 
 def _load(place: Path) -> dict[str, np.ndarray]:
@@ -97,7 +97,7 @@ def _load(place: Path) -> dict[str, np.ndarray]:
         try:
             file = np.load(stream, allow_pickle=False)
         except DAMAGE as error:
-            raise SourceError(f"{place}: is damaged: {one_line(error)}") from error
+            raise SourceError(f"{place}: is damaged: {first_line(error)}") from error
         return {name: _member(file, name, place) for name in file.files}
 
 
@@ -135,15 +135,10 @@ def _member(file: Any, name: str, place: Path) -> np.ndarray:
         if PICKLE_ALARM in str(error):
             told = "holds Python objects, which fathom never unpickles; save it as numbers or text"
             raise SourceError(f"{place}: the array {name!r} {told}") from error
-        raise SourceError(f"{place}: the array {name!r} is damaged: {one_line(error)}") from error
+        raise SourceError(f"{place}: the array {name!r} is damaged: {first_line(error)}") from error
     check_array(values, name, place)
     found: np.ndarray = values
     return found
-
-
-def one_line(error: BaseException) -> str:
-    """What a library says of a damaged file, as far as its first line goes."""
-    return str(error).strip().split("\n", 1)[0][:200] or type(error).__name__
 
 
 def _part_and_column(name: str) -> tuple[str | None, str]:
@@ -199,14 +194,6 @@ def left_out_note(arrays: Mapping[str, np.ndarray], num_rows: int) -> tuple[str,
     """One sentence that names the arrays that are no columns of the table."""
     told = ", ".join(f"{name} {values.shape}" for name, values in arrays.items())
     return (f"left out, not having {num_rows} rows: {told}",) if arrays else ()
-
-
-def split_note(parts: Mapping[str, pa.Table]) -> tuple[str, ...]:
-    """One sentence that says which split the source carries; none where it carries none."""
-    if len(parts) == 1:
-        return ()
-    told = ", ".join(f"{part} {table.num_rows:,} rows" for part, table in parts.items())
-    return (f"the source's own split is used: {told}",)
 
 
 def array_column(values: Any, name: str, where: str = "the dict given") -> pa.ChunkedArray:

@@ -147,22 +147,20 @@ def _parse_blocks(
         use_threads=use_threads,
         block_size=block_bytes,
         column_names=names,
-        encoding="utf-8" if layout.quoting.after_blanks else layout.encoding,
+        encoding="utf-8" if layout.is_rewritten else layout.encoding,
     )
     cut = arrow_csv.ParseOptions(
         delimiter=layout.delimiter,
         newlines_in_values=True,
         invalid_row_handler=uneven.keep,
         quote_char=layout.quoting.quote or False,
-        escape_char=layout.quoting.escape or False,
+        escape_char=(not layout.is_rewritten and layout.quoting.escape) or False,
     )
     convert = arrow_csv.ConvertOptions(column_types=dict.fromkeys(names, pa.string()))
     with open_bytes(place) as stream:
         stream.read(layout.start_bytes)
         source = (
-            pa.PythonFile(io.BufferedReader(_Rewritten(stream, layout)), mode="r")
-            if layout.quoting.after_blanks
-            else stream
+            pa.PythonFile(io.BufferedReader(_Rewritten(stream, layout)), mode="r") if layout.is_rewritten else stream
         )
         try:
             if spool is None:
@@ -176,7 +174,7 @@ def _parse_blocks(
 
 
 class _Rewritten(io.RawIOBase):
-    """Rows in which quotes open after blanks, written as pyarrow takes them, and as UTF-8."""
+    """Rows in which quotes open after blanks, or blanks divide cells, written as pyarrow takes them, and as UTF-8."""
 
     def __init__(self, stream: pa.NativeFile, layout: Layout) -> None:
         self._rows = _rewritten_rows(stream, layout)

@@ -13,9 +13,9 @@ from typing import IO
 import numpy as np
 import pyarrow as pa
 
-from fathom.data.arrays import array_column, split_note
+from fathom.data.arrays import array_column
 from fathom.data.readers import READERS
-from fathom.data.source import Source
+from fathom.data.source import Source, split_note
 from fathom.errors import SourceError
 
 __all__ = ["read_cifar10"]

@@ -9,9 +9,9 @@ from typing import Protocol, runtime_checkable
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from fathom.data.columns import plain_table
+from fathom.data.columns import holds_pictures, plain_table
 from fathom.data.readers import READERS
-from fathom.data.source import IMAGE_TYPE, Source, short_name, with_base
+from fathom.data.source import IMAGE_TYPE, Source, source_of_file
 from fathom.data.spool import Spool, is_large_file
 from fathom.errors import SourceError
 
@@ -84,7 +84,7 @@ def _pieces(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
 
 @READERS.register("stream", takes=ArrowStream)
 def read_stream(frame: ArrowStream) -> Source:
-    """Read an object in memory that has ``__arrow_c_stream__``.
+    """Read a frame in memory, as pandas, polars and pyarrow have them.
 
     Raises:
         SourceError: it is one column and not a table.
@@ -102,8 +102,7 @@ def source_of_table(table: pa.Table, place: Path, notes: tuple[str, ...] = ()) -
     """The Source of a table that stands in a file."""
     check_values(table, place)
     plain, more = typed_table(table, str(place))
-    suffix = "".join(place.suffixes[-2:]) if place.suffix == ".gz" else place.suffix
-    return Source({"train": with_base(plain, place.parent)}, (), short_name(place, suffix), str(place), notes + more)
+    return source_of_file(plain, place, notes + more)
 
 
 def source_of_pieces(pieces: Iterable[pa.Table], place: Path) -> Source:
@@ -116,7 +115,7 @@ def source_of_pieces(pieces: Iterable[pa.Table], place: Path) -> Source:
     spool = Spool(place, {})
     with spool.opened():
         table, notes = spool.found() or _spooled(spool, pieces, place)
-    return Source({"train": with_base(table, place.parent)}, (), short_name(place, place.suffix), str(place), notes)
+    return source_of_file(table, place, notes)
 
 
 def _spooled(spool: Spool, pieces: Iterable[pa.Table], place: Path) -> tuple[pa.Table, tuple[str, ...]]:
@@ -166,8 +165,7 @@ def unfolded(table: pa.Table) -> tuple[pa.Table, tuple[str, ...]]:
 
 
 def _is_nested(kind: pa.DataType) -> bool:
-    is_picture = pa.types.is_struct(kind) and {field.name for field in kind} == {"bytes", "path"}
-    return pa.types.is_struct(kind) and not is_picture
+    return pa.types.is_struct(kind) and not holds_pictures(kind)
 
 
 def _unfolded_once(table: pa.Table) -> pa.Table:

@@ -1,18 +1,70 @@
-"""Columns of any Arrow table, given distinct names and one type for each sort of value."""
+"""Columns of any Arrow table: what their types hold, distinct names, and one type for each sort of value."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Literal
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from fathom.errors import SourceError
+from fathom.errors import SourceError, listed
 
-__all__ = ["distinct_names", "emptied", "plain_column", "plain_table"]
+__all__ = [
+    "coded",
+    "distinct_names",
+    "emptied",
+    "holds_numbers",
+    "holds_pictures",
+    "holds_single_values",
+    "holds_text",
+    "plain_column",
+    "plain_table",
+]
 
 INT32_MAX_BYTES = 2**31 - 1
 """The most that one chunk of a string column can hold; longer ones stay large_string."""
+
+
+def holds_text(kind: pa.DataType) -> bool:
+    """Whether the cells of a column of this type are strings."""
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
+
+
+def holds_numbers(kind: pa.DataType) -> bool:
+    """Whether the cells of a column of this type are whole numbers, or decimals as floating point holds them."""
+    return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind))
+
+
+def holds_pictures(kind: pa.DataType) -> bool:
+    """Whether the cells of a column of this type are pictures still encoded, in bytes or in files."""
+    return pa.types.is_struct(kind) and {field.name for field in kind} == {"bytes", "path"}
+
+
+def holds_single_values(kind: pa.DataType) -> bool:
+    """Whether a cell of this type is one value, and no list, object or array."""
+    return not (pa.types.is_nested(kind) or isinstance(kind, pa.BaseExtensionType))
+
+
+def coded(column: pa.ChunkedArray, missing: Literal["mask", "encode"] = "mask") -> tuple[np.ndarray, pa.Array]:
+    """Number the distinct values of a column in the order in which they come.
+
+    Args:
+        column: single values.
+        missing: whether missing cells have no number, or one as if missing were a value.
+
+    Returns:
+        (N,) int64 the number of each cell's value, -1 where it has none; and the values.
+    """
+    if pa.types.is_dictionary(column.type):
+        column = column.cast(column.type.value_type)
+    cells = column if column.num_chunks > 1 else column.combine_chunks()
+    found = pc.dictionary_encode(cells, null_encoding=missing)
+    if isinstance(found, pa.ChunkedArray):
+        found = found.combine_chunks()
+    numbers = found.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
+    return numbers, found.dictionary
 
 
 def distinct_names(names: Iterable[str]) -> tuple[list[str], tuple[str, ...]]:
@@ -41,16 +93,14 @@ def distinct_names(names: Iterable[str]) -> tuple[list[str], tuple[str, ...]]:
 
 
 def _told_renamed(renamed: list[str]) -> tuple[str, ...]:
-    more = f" and {len(renamed) - 5} more" if len(renamed) > 5 else ""
-    return (f"column names that stand twice: {', '.join(renamed[:5])}{more}",) if renamed else ()
+    return (f"column names that stand twice: {listed(renamed)}",) if renamed else ()
 
 
 def _all_named(names: list[str]) -> tuple[list[str], tuple[str, ...]]:
-    unnamed = [place for place, name in enumerate(names, start=1) if not name]
-    if not unnamed:
+    if all(names):
         return names, ()
     named = [name or f"column_{place}" for place, name in enumerate(names, start=1)]
-    told = ", ".join(f"column_{place}" for place in unnamed[:5]) + (", ..." if len(unnamed) > 5 else "")
+    told = listed(new for new, name in zip(named, names, strict=True) if not name)
     return named, (f"columns without a name are called by their place: {told}",)
 
 

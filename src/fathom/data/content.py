@@ -9,12 +9,15 @@ from pathlib import Path
 from fathom.data.encoding import GZIP, encodings_of, first_bytes
 from fathom.errors import SourceError
 
-__all__ = ["check_content"]
+__all__ = ["DOCUMENTS", "TABLES", "check_content"]
 
 HEAD_BYTES = 1 << 12
 
-TABLES = (".csv", ".csv.gz", ".tsv", ".tsv.gz")
+TABLES = (".csv", ".csv.gz", ".tsv", ".tsv.gz", ".data", ".data.gz")
+""".data is what UCI calls its tables."""
 DOCUMENTS = (".txt", ".txt.gz")
+"""How the names of files end that are tables of text, and texts."""
+
 UNPACKED_BY_READER = (*TABLES, *DOCUMENTS)
 
 
@@ -86,6 +89,9 @@ PAGES = (
     _binary(
         "a Git LFS pointer, not the data", rb"version https://git-lfs\.github\.com/spec", "fetch it with git lfs pull"
     ),
+    _binary("an ARFF file", rb"(%[^\n]*\n\s*)*@relation\s", SAVE),
+    _binary("a LIBSVM file", rb"[+-]?[0-9.]+ +[0-9]+:[0-9.e+-]+[ \r\n]", SAVE),
+    _binary("a table drawn by a database's shell", rb"\+-{2,}[+-]*\+\s*\n\|", SAVE),
     _binary("an RTF document", rb"\{\\rtf1", SAVE),
 )
 JSON = _binary("JSON", rb'\{\s*("[^"\r\n]*"\s*:|\}|$)|\[\s*(\{|\[|\])', "rename it to end in .json")
@@ -105,7 +111,7 @@ def check_content(place: Path, ending: str) -> None:
 
     Args:
         place: of the file.
-        ending: of its name, as the reader was found by.
+        ending: of its name, as the reader was found by; empty where nothing reads such a file.
 
     Raises:
         SourceError: it holds something else; says what, and what to do.
@@ -115,17 +121,27 @@ def check_content(place: Path, ending: str) -> None:
     if head.startswith(GZIP):
         _check_may_be_packed(place, ending)
         head = first_bytes(place, HEAD_BYTES)
+        _check_packed_once(place, head)
     found = _content_of(head, ending)
     if found is not None:
-        raise SourceError(f"{place}: is {found.what}, though named {ending}; {found.ways}")
+        raise SourceError(f"{place}: is {found.what}{_named(ending)}; {found.ways}")
     needed = NEEDED.get(ending.removesuffix(".gz"))
     if needed and head and _is_other_text(head, needed):
         raise SourceError(f"{place}: is text and no {needed}, though named {ending}; {_way_for_text(head)}")
 
 
+def _named(ending: str) -> str:
+    return f", though named {ending}" if ending else ""
+
+
 def _check_may_be_packed(place: Path, ending: str) -> None:
     if not ending.endswith(".gz") and ending not in UNPACKED_BY_READER and ending != "-ubyte":
-        raise SourceError(f"{place}: is packed with gzip, though named {ending}; unpack it with gunzip")
+        raise SourceError(f"{place}: is packed with gzip{_named(ending)}; unpack it with gunzip")
+
+
+def _check_packed_once(place: Path, head: bytes) -> None:
+    if head.startswith(GZIP):
+        raise SourceError(f"{place}: is packed with gzip twice; unpack it once with gunzip")
 
 
 def _content_of(head: bytes, ending: str) -> Content | None:

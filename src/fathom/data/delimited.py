@@ -13,28 +13,28 @@ import pyarrow.compute as pc
 
 from fathom.data.cells import CELLS, check_no_nul, read_cells
 from fathom.data.columns import distinct_names
+from fathom.data.content import TABLES
 from fathom.data.header import Asked, check_no_header_below, without_surplus
 from fathom.data.layout import Layout
+from fathom.data.numerals import trimmed
 from fathom.data.quotes import row_words
 from fathom.data.readers import READERS
-from fathom.data.source import Source, short_name, with_base
+from fathom.data.source import Source, source_of_file
 from fathom.data.spool import Spool, is_large_file
 from fathom.data.types import ColumnType, Evidence, as_it_stands, cast, decide, evidence, file_mark, merge
-from fathom.errors import SourceError, unknown_name
+from fathom.errors import SourceError, listed, unknown_name
 from fathom.registry import Range
 from fathom.runtime import in_parallel
 
 __all__ = ["column_types", "read_delimited"]
 
-SUFFIXES = (".csv", ".csv.gz", ".tsv", ".tsv.gz")
-NAMES_IN_A_NOTE = 5
 GROWTH = 1.5
 """How much more memory the cells of a file take than its bytes: each has an offset."""
 
 STRETCH_BYTES = 1 << 20
 
 
-@READERS.register("csv", suffixes=SUFFIXES)
+@READERS.register("csv", suffixes=TABLES)
 def read_delimited(
     place: Path,
     *,
@@ -68,8 +68,7 @@ def read_delimited(
             table, notes = spool.found() or _read_table(place, said, options, spool)
     else:
         table, notes = _read_table(place, said, options, None)
-    suffix = next(end for end in sorted(SUFFIXES, key=len, reverse=True) if place.name.lower().endswith(end))
-    return Source({"train": with_base(table, place.parent)}, (), short_name(place, suffix), str(place), notes)
+    return source_of_file(table, place, notes)
 
 
 def _read_table(
@@ -146,7 +145,7 @@ def _check_types(place: Path, layout: Layout, cells: pa.Table, types: Mapping[st
     assert found.refused is not None
     cell, why = found.refused
     column = cells.column(list(types).index(name))
-    row = pc.index(pc.utf8_trim_whitespace(column), cell).as_py() + 1
+    row = pc.index(trimmed(column), cell).as_py() + 1
     told = cell if len(cell) <= 60 else cell[:57] + "..."
     more = f"; so in {len(others)} more column{'s' if len(others) > 1 else ''}" if others else ""
     raise SourceError(f"{place}: column {name!r}, {row_words(layout, row)}: {told!r} {why}{more}. {_ways(name, found)}")
@@ -178,6 +177,4 @@ def _type_notes(types: Mapping[str, ColumnType]) -> tuple[str, ...]:
 
 
 def _few(names: Sequence[str]) -> str:
-    rest = len(names) - NAMES_IN_A_NOTE
-    more = f" and {rest:,} more" if rest > 0 else ""
-    return f"column{'s' if len(names) > 1 else ''} {', '.join(names[:NAMES_IN_A_NOTE])}{more}"
+    return f"column{'s' if len(names) > 1 else ''} {listed(names)}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import os
 import shutil
@@ -10,11 +9,12 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from fathom.data.transfer import Broken, Offline, Progress, Refused, stream
 from fathom.errors import SourceError
-from fathom.runtime import fsync_directory
+from fathom.runtime import exclusive, fsync_directory
 
 __all__ = ["RemoteFile", "fetch"]
 
@@ -26,6 +26,7 @@ PROGRESS_BYTES = 1 << 20
 """A try that brought this much was no failure: a long file may break off many times."""
 
 HASH_BYTES = 1 << 20
+WAITING = "waiting for another process that downloads it"
 
 
 @dataclass(frozen=True)
@@ -97,7 +98,8 @@ def _sha256(path: Path) -> str:
 
 
 def _fetch_missing(title: str, missing: Sequence[RemoteFile], folder: Path) -> None:
-    with Progress(title, sum(file.size_bytes for file in missing)) as progress, _locked(folder, progress):
+    total_bytes = sum(file.size_bytes for file in missing)
+    with Progress(title, total_bytes) as progress, exclusive(folder, partial(progress.tell, WAITING)):
         left = [file for file in missing if not _is_there(file, folder)]  # another process may have been faster
         _check_room(title, left, folder)
         progress.begins(sum(file.size_bytes for file in left), folder)
@@ -108,21 +110,6 @@ def _fetch_missing(title: str, missing: Sequence[RemoteFile], folder: Path) -> N
                 raise SourceError(f"{title}: no network ({error}); {_by_hand(left[number:], folder)}") from error
             except (Broken, Refused) as error:
                 raise SourceError(f"{title}: {error}; {_by_hand([file], folder)}") from error
-
-
-@contextmanager
-def _locked(folder: Path, progress: Progress) -> Iterator[None]:
-    """Keep other processes from the folder's downloads; the lock ends with the process, however that ends."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            progress.tell("waiting for another process that downloads it")
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
 
 
 def _check_room(title: str, files: Sequence[RemoteFile], folder: Path) -> None:

@@ -13,6 +13,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from fathom.data.columns import coded, holds_pictures, holds_single_values
+
 __all__ = ["column_hashes", "row_codes", "row_hashes"]
 
 MIXER = np.uint64(0x9E3779B97F4A7C15)
@@ -46,9 +48,9 @@ def column_hashes(column: pa.ChunkedArray) -> np.ndarray:
     if pa.types.is_integer(kind):
         values = pc.cast(column.fill_null(0), pa.int64(), safe=False).to_numpy(zero_copy_only=False)
         return _mixed(values.view(np.uint64) * np.uint64(2) + column.is_null().to_numpy(zero_copy_only=False))
-    if pa.types.is_struct(kind) and {field.name for field in kind} == {"bytes", "path"}:
+    if holds_pictures(kind):
         return _hashes_of_pictures(column)
-    if pa.types.is_nested(kind) or isinstance(kind, pa.BaseExtensionType):
+    if not holds_single_values(kind):
         return _hashes_of_bytes(_as_bytes(column))
     return _hashes_of_distinct(column)
 
@@ -62,16 +64,9 @@ def _mixed(values: np.ndarray) -> np.ndarray:
 
 def _hashes_of_distinct(column: pa.ChunkedArray) -> np.ndarray:
     """Hashes of the distinct values alone, handed out to their cells."""
-    whole = pc.dictionary_encode(
-        column if not pa.types.is_dictionary(column.type) else column.cast(column.type.value_type)
-    )
-    whole = whole.unify_dictionaries()
-    if whole.num_chunks == 0:
-        return np.empty(0, np.uint64)
-    values = whole.chunk(0).dictionary.cast(pa.string())
-    hashes = np.append(_hashes_of_bytes(value.as_py().encode() for value in values), np.uint64(0))
-    index = np.concatenate([chunk.indices.fill_null(-1).to_numpy(zero_copy_only=False) for chunk in whole.chunks])
-    return hashes[index]
+    numbers, values = coded(column)
+    hashes = np.append(_hashes_of_bytes(value.as_py().encode() for value in values.cast(pa.string())), np.uint64(0))
+    return hashes[numbers]
 
 
 def _as_bytes(column: pa.ChunkedArray) -> Any:

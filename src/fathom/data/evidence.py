@@ -10,9 +10,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from fathom.data.numerals import AFFIXED, DECIMAL, FORMS, INTEGER, LIKE_A_GROUP, sign_of, without_sign
+from fathom.data.numerals import AFFIXED, DECIMAL, FORMS, INTEGER, LIKE_A_GROUP, sign_of, trimmed, without_sign
 
-__all__ = ["BLANKS", "NUMBER_FORMS", "Evidence", "evidence", "merge"]
+__all__ = ["BLANKS", "MISSING_WORDS", "Evidence", "evidence", "merge"]
 
 BLANKS = ("", "?")
 """Cells that are missing in any column."""
@@ -103,7 +103,7 @@ def evidence(cells: pa.ChunkedArray, missing: Sequence[str] = ()) -> Evidence:
             return few
     counted = pc.value_counts(cells)
     raw, counts = counted.field(0), counted.field(1)
-    values = pc.utf8_trim_whitespace(raw)
+    values = trimmed(raw)
     found = _plain(values, len(cells), missing) or _sorted(values, counts.to_numpy(), tuple(missing))
     return found if found.words else replace(found, asked=tuple(missing), padded=not values.equals(raw))
 

@@ -16,6 +16,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from fathom.data.columns import holds_pictures
+
 __all__ = ["fingerprint"]
 
 
@@ -130,9 +132,9 @@ def _text_of(array: pa.Array, size_bytes: int) -> Any:
 
 def _pictures_by_path(array: pa.Array, place: str | None) -> pa.Array:
     """In a chunk of pictures, put the path from ``place`` and the file's size for the absolute path."""
-    if not pa.types.is_struct(array.type) or [field.name for field in array.type] != ["bytes", "path"]:
+    if not holds_pictures(array.type):
         return array
-    data, paths = array.flatten()
+    data, paths = pc.struct_field(array, "bytes"), pc.struct_field(array, "path")
     told = [None if path is None else _path_and_size(path, place) for path in paths.to_pylist()]
     return pa.StructArray.from_arrays([data, pa.array(told, pa.string())], ["bytes", "path"], mask=array.is_null())
 

@@ -9,17 +9,15 @@ from typing import Any, Literal
 
 import pyarrow as pa
 
-from fathom.data.arrays import split_note
 from fathom.data.readers import READERS
-from fathom.data.source import IMAGE_TYPE, Source, short_name, with_base
+from fathom.data.source import IMAGE_SUFFIXES, IMAGE_TYPE, Source, short_name, split_note, with_base
 from fathom.data.tables import files_to_read, only_folder_in, read_tables, reader_by_name, table_files
-from fathom.data.tree import Folder, folder_on_disk, in_order, part_of_name, told_few
-from fathom.errors import SourceError
+from fathom.data.tree import Folder, folder_on_disk, in_order, part_of_name
+from fathom.errors import SourceError, listed
 from fathom.registry import Option, options_of
 
-__all__ = ["IMAGE_SUFFIXES", "is_picture", "options_inside", "read_folder", "read_pictures", "tables_inside"]
+__all__ = ["options_inside", "read_folder", "read_pictures", "tables_inside"]
 
-IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".ppm", ".pgm", ".pbm", ".tif", ".tiff", ".webp")
 DEEPEST_CLASSES = 3
 """Pictures that stand deeper than this are not looked for when a folder also holds tables."""
 
@@ -66,9 +64,9 @@ def check_any_picture(folder: Folder) -> None:
     if _holds_a_picture(folder):
         return
     if not folder.folders:
-        names = told_few(path.name for path in folder.files) or "nothing"
+        names = listed(path.name for path in folder.files) or "nothing"
         raise SourceError(f"{folder.path}: no pictures and no table in this folder; it holds {names} ({_allowed()})")
-    inside = told_few((found.path.name for found in folder.folders), 6)
+    inside = listed((found.path.name for found in folder.folders), 6)
     raise SourceError(f"{folder.path}: no pictures, and no table at its top{_to_read(folder)}; name one of: {inside}")
 
 
@@ -138,7 +136,7 @@ def read_pictures(
     target = ("label",) if found.labels else ()
     notes = split_note(ordered) + class_notes(found.labels)
     notes += inner_note(found.inner) + left_out_note(found.left_out, folder.path)
-    return Source(ordered, target, short_name(place, place.suffix if place.is_file() else ""), str(place), notes)
+    return Source(ordered, target, short_name(place), str(place), notes)
 
 
 def is_picture(path: Path) -> bool:
@@ -251,7 +249,7 @@ def class_notes(labels: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
         ):
             both = plain["train"] | names
             if only:
-                notes.append(f"{part} {words} {told_few(sorted(both[name] for name in only))}")
+                notes.append(f"{part} {words} {listed(sorted(both[name] for name in only))}")
     return tuple(notes)
 
 
@@ -264,7 +262,7 @@ def inner_note(inner: Iterable[str]) -> tuple[str, ...]:
     if not names:
         return ()
     return (
-        f"the label is the outer folder's name; {len(names):,} folders stand inside ({told_few(names, 2)}), "
+        f"the label is the outer folder's name; {len(names):,} folders stand inside ({listed(names, 2)}), "
         'which label="full" makes labels of',
     )
 
@@ -274,13 +272,13 @@ def left_out_note(left_out: Iterable[Path], place: Path) -> tuple[str, ...]:
     if not names:
         return ()
     files = f"{len(names)} file{'s' if len(names) > 1 else ''}"
-    return (f"left out, being no picture: {files} ({told_few(names)})",)
+    return (f"left out, being no picture: {files} ({listed(names)})",)
 
 
 def _to_read(folder: Folder) -> str:
     """Files at the top of a folder that another reader would read."""
     names = [path.name for path in files_to_read(folder)]
-    return f"; a file to read there: {told_few(names)}" if names else ""
+    return f"; a file to read there: {listed(names)}" if names else ""
 
 
 def _allowed() -> str:

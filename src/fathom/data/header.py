@@ -12,10 +12,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from fathom.data.evidence import BLANKS, MISSING_WORDS
+from fathom.data.numerals import UNSEEN
 from fathom.errors import SourceError
 
 __all__ = ["Asked", "Names", "check_no_header_below", "find_names", "without_surplus"]
 
+UNSEEN_MARKS = "".join(UNSEEN)
 Header = Literal["auto", "yes", "no"]
 Rows = Sequence[Sequence[str]]
 
@@ -23,7 +26,7 @@ NUMBER = re.compile(r"[+-]?([0-9]+([.,][0-9]*)*|[.,][0-9]+)([eE][+-]?[0-9]+)?")
 LINE_BREAK = re.compile(r"\s*[\r\n]\s*")
 DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}|[0-9]{1,2}[./][0-9]{1,2}[./][0-9]{2,4}")
 WHOLE = re.compile(r"[0-9]{1,9}")
-MISSING = frozenset(("", "?", "na", "n/a", "nan", "null", "none", "-"))
+MISSING = frozenset((*BLANKS, *MISSING_WORDS, "-"))
 YEARS = range(1800, 2101)
 
 FEWEST_ROWS_TO_RECUR = 10
@@ -70,7 +73,7 @@ def find_names(where: str, rows: Rows, asked: Asked) -> Names:
         SourceError: the number of names that were given, or stand in the header, is not that of the cells.
     """
     first, below = rows[0], rows[1:]
-    stripped = tuple(LINE_BREAK.sub(" ", cell.strip()) for cell in first)
+    stripped = tuple(LINE_BREAK.sub(" ", cell.strip().strip(UNSEEN_MARKS).strip()) for cell in first)
     if asked.columns:
         in_file = asked.header == "yes" or (asked.header == "auto" and _holds_names(stripped, asked.columns))
         if not in_file and asked.header == "auto":
@@ -188,7 +191,8 @@ def _with_surplus(where: str, names: tuple[str, ...], below: Rows) -> Names:
         return Names(names, True)  # one row proves nothing, and one name may be a title: told as uneven
     raise SourceError(
         f"{where}: each row has {len(names) + 1} cells, the header {len(names)}; R writes row names so, "
-        "and then the first cell of the header is missing; add it, or hand all names in (columns=..., header='yes')"
+        f"and so do cells that hold a delimiter without double quotes around: {_told_row(below[0])!r}; mend them, or "
+        "add the first name to the header, or hand all names in (columns=..., header='yes')"
     )
 
 
@@ -267,7 +271,7 @@ def check_no_header_below(where: str, header: Sequence[str], cells: pa.Table) ->
     Raises:
         SourceError: it does; names the row.
     """
-    if cells.num_columns < 2:
+    if cells.num_columns < 2 or not any(header):
         return
     same = pc.equal(cells.column(0), header[0])
     for place in range(1, len(header)):

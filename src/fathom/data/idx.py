@@ -15,9 +15,10 @@ from typing import BinaryIO
 import numpy as np
 import pyarrow as pa
 
-from fathom.data.arrays import array_column, split_note
+from fathom.data.arrays import array_column
 from fathom.data.readers import READERS
-from fathom.data.source import PARTS, Source, short_name, with_base
+from fathom.data.source import Source, short_name, split_note, with_base
+from fathom.data.tree import in_order
 from fathom.errors import SourceError
 
 __all__ = ["read_idx", "read_idx_folder"]
@@ -60,7 +61,7 @@ def read_idx_folder(place: Path) -> Source:
         parts[part], added = _table(path)
         notes += added
     check_train(parts, place)
-    ordered = {part: parts[part] for part in PARTS if part in parts}
+    ordered = in_order(parts)
     notes += split_note(ordered)
     return Source(ordered, _target(ordered["train"]), short_name(place), str(place), notes)
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
+from fathom.data.blanks import BLANK, are_cut_by_blanks, check_no_hidden_columns, with_single_blanks
 from fathom.data.encoding import Encoding, open_bytes
 from fathom.data.header import Asked, Names, find_names
 from fathom.errors import SourceError
@@ -88,6 +89,11 @@ class Layout:
     rows: tuple[list[str], ...]
     notes: tuple[str, ...]
 
+    @property
+    def is_rewritten(self) -> bool:
+        """Whether pyarrow cannot take the file as it is written."""
+        return self.quoting.after_blanks or self.delimiter == BLANK
+
 
 def read_head(place: Path) -> tuple[bytes, bool]:
     """The first bytes of a file, as many as hold some rows, and whether they are all of it."""
@@ -131,7 +137,7 @@ def layout_of(
     preamble += asked.skip_rows
     preamble += _blank_lines(head.lines, preamble)
     marked = _comment_lines(head.lines, preamble)
-    delimiter = said or _delimiter(head.lines[preamble + marked :], quoting, place)
+    delimiter = said or _delimiter(head.lines[preamble + marked :], quoting, place, asked)
     marked -= _is_header_marked(head.lines[preamble:], marked, delimiter)
     lines = head.lines[preamble + marked :]
     rows, ends = _first_rows(lines, delimiter, quoting)
@@ -139,7 +145,7 @@ def layout_of(
     names = find_names(str(place), rows, asked)
     above = encoding[1] + _num_bytes(head.lines[: preamble + marked], encoding)
     start = above + (_num_bytes(lines[: ends[0]], encoding) if names.in_file else 0)
-    notes = (*_comment_note(marked), *((quoting.note,) if quoting.note else ()))
+    notes = (*_comment_note(marked), *_blank_note(delimiter), *((quoting.note,) if quoting.note else ()))
     return Layout(encoding[0], delimiter, quoting, names, start, preamble + marked, above, tuple(rows), notes)
 
 
@@ -200,6 +206,11 @@ def _comment_note(count: int) -> tuple[str, ...]:
     return (f"{count} line{'s' if count > 1 else ''} above the header that begin with # are skipped",) if count else ()
 
 
+def _blank_note(delimiter: str) -> tuple[str, ...]:
+    one = "columns=('text',), on the command line --columns text, reads each line as one cell"
+    return (f"the cells are divided by blanks ({one})",) if delimiter == BLANK else ()
+
+
 # --- delimiter and rows -----------------------------------------------------------------------------------
 
 
@@ -216,7 +227,7 @@ def long_cells() -> Iterator[None]:
 def csv_rows(lines: Iterable[str], delimiter: str, quoting: Quoting, *, strict: bool = False) -> Iterator[list[str]]:
     """The rows of lines as Python's csv module finds them."""
     return csv.reader(
-        lines,
+        map(with_single_blanks, lines) if delimiter == BLANK else lines,
         delimiter=delimiter,
         quotechar=quoting.quote,
         quoting=csv.QUOTE_NONE if quoting.quote is None else csv.QUOTE_MINIMAL,
@@ -238,14 +249,35 @@ def _first_rows(lines: tuple[str, ...], delimiter: str, quoting: Quoting) -> tup
     return rows[: HEAD_ROWS + 1], ends
 
 
-def _delimiter(lines: tuple[str, ...], quoting: Quoting, place: Path) -> str:
+def _delimiter(lines: tuple[str, ...], quoting: Quoting, place: Path, asked: Asked) -> str:
     usual = ("\t", *DELIMITERS) if ".tsv" in place.name.lower() else DELIMITERS
     found = max(usual, key=lambda mark: _fit(lines, mark, quoting))
-    if not _fit(lines, found, quoting)[0]:
-        return next((mark for mark in DELIMITERS if _divides_all_below(lines, mark, quoting)), found)
+    divides, _, width = _fit(lines, found, quoting)
+    if (
+        (not divides or (found == "\t" and width == 2))
+        and len(asked.columns) != 1
+        and _are_blanks(lines, quoting, width)
+    ):
+        return BLANK
+    if not divides:
+        below = next((mark for mark in DELIMITERS if _divides_all_below(lines, mark, quoting)), None)
+        if below is None:
+            check_no_hidden_columns(place, _full_lines(lines), asked, DELIMITERS)
+        return below or found
     if found == "," and _are_decimal_commas(lines) and _fit(lines, ";", quoting)[:2] == (True, 1.0):
         return ";"
     return found
+
+
+def _are_blanks(lines: tuple[str, ...], quoting: Quoting, width: int) -> bool:
+    """Whether blanks divide the cells; beside tabs only where they stand in runs, as no list of numbers has them."""
+    if width > 1 and not all("  " in line.strip() for line in _full_lines(lines)):
+        return False
+    return are_cut_by_blanks(_first_rows(lines, BLANK, quoting)[0])
+
+
+def _full_lines(lines: tuple[str, ...]) -> list[str]:
+    return [line for line in lines[:HEAD_ROWS] if line.strip()]
 
 
 def _divides_all_below(lines: tuple[str, ...], delimiter: str, quoting: Quoting) -> bool:

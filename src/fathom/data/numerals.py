@@ -19,6 +19,7 @@ __all__ = [
     "marks_of",
     "plain_digits",
     "sign_of",
+    "trimmed",
     "without_sign",
 ]
 
@@ -44,6 +45,9 @@ FORMS = {
     "blank groups, comma": rf"^[+-]?[1-9][0-9]{{0,2}}([{GROUP_BLANKS}][0-9]{{3}}){{1,5}},[0-9]+$",
 }
 """Tried in this order on what is no plain number. "comma" alone is 1,234, which may be a group or a fraction."""
+
+UNSEEN = ("\ufeff", "\u200b")
+"""The mark of the byte order, which stands amid files put together, and the blank of no width."""
 
 SIGNS = "%$€£¥₹"
 AFFIXED = rf"^[+-]?\s*[$€£¥₹]\s*[+-]?[.,]?[0-9].*$|^[+-]?[.,]?[0-9].*[0-9.,]\s*[{SIGNS}]$|^[+-]?[0-9]\s*[{SIGNS}]$"
@@ -97,6 +101,20 @@ def marks_of(forms: Collection[str], mark: str, *, signs: bool) -> Marks:
     fractions = {"comma"} if mark == "," else {"decimal"}
     either = {"comma", "decimal"} - fractions
     return Marks(mark, groups, signs, whole=set(forms) <= WHOLE | either)
+
+
+def trimmed(cells: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
+    """Cells without blanks around them, and without the marks of no width that files put together hold."""
+    cells = pc.utf8_trim_whitespace(cells)
+    chunks = cells.chunks if isinstance(cells, pa.ChunkedArray) else [cells]
+    if not any(_holds_unseen(chunk.buffers()[2]) for chunk in chunks if len(chunk)):
+        return cells
+    return pc.utf8_trim(cells, "".join(UNSEEN))
+
+
+def _holds_unseen(buffer: pa.Buffer | None) -> bool:
+    data = b"" if buffer is None else buffer.to_pybytes()
+    return any(mark.encode() in data for mark in UNSEEN)
 
 
 def without_sign(cells: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:

@@ -30,7 +30,7 @@ import pyarrow as pa
 
 from fathom.data.content import check_content
 from fathom.data.source import Source
-from fathom.errors import SourceError, unknown_name
+from fathom.errors import SourceError, first_line, unknown_name
 from fathom.registry import Entry, Option, Registry, check_options
 
 __all__ = ["READERS", "accepted_options", "call_reader", "read", "reader_of_file", "reader_of_folder"]
@@ -42,8 +42,6 @@ DAMAGE = (
     *(MemoryError, OverflowError, NotImplementedError, RecursionError, UnicodeError),
 )
 """What the libraries raise for a source that is not what it seems; a MemoryError for a length that is absurd."""
-
-MESSAGE_LENGTH = 300
 
 
 def read(source: Any, *, target: str | Sequence[str] | None = None, **options: Any) -> Source:
@@ -143,8 +141,7 @@ def _damage_told(where: str) -> Iterator[None]:
     try:
         yield
     except DAMAGE as error:
-        reason = str(error).strip().split("\n", 1)[0][:MESSAGE_LENGTH]
-        raise SourceError(f"{where}: cannot be read: {reason or type(error).__name__}") from error
+        raise SourceError(f"{where}: cannot be read: {first_line(error)}") from error
 
 
 def reader_of_file(place: Path) -> Entry:
@@ -154,6 +151,7 @@ def reader_of_file(place: Path) -> Entry:
         if place.name.lower().endswith(suffix):
             check_content(place, suffix)
             return reader
+    check_content(place, "")
     raise SourceError(f"{place}: no reader for such a file (allowed endings: {', '.join(sorted(known))})")
 
 
@@ -172,6 +170,10 @@ def _known_sets() -> dict[str, Entry]:
 
 def _nothing_there(source: str | Path, place: Path, sets: list[str]) -> str:
     """What was looked for, the nearest folder that exists, near names in it, and the data sets that have a name."""
+    if os.path.lexists(place):
+        special = "neither a file nor a folder; write what it gives into a file"
+        what = special if place.exists() else "a link to nothing"
+        return f"nothing to read at {str(source)!r}: {place} is {what}"
     if place.parent.is_dir():
         names = [path.name for path in place.parent.iterdir()]
         near = difflib.get_close_matches(place.name, [*names, *sets], n=3, cutoff=0.5)

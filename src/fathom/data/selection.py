@@ -26,9 +26,9 @@ SLICES = 64
 BITS = 8
 
 
-def is_large(table: pa.Table) -> bool:
-    """Whether a table is to be looked at a piece at a time."""
-    return bool(table.nbytes > LARGE_SHARE * memory_limit_bytes())
+def is_large(*tables: pa.Table) -> bool:
+    """Whether a table, or several together, are to be looked at a piece at a time."""
+    return bool(sum(table.nbytes for table in tables) > LARGE_SHARE * memory_limit_bytes())
 
 
 def rows_within(table: pa.Table, size_bytes: float) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,15 +15,32 @@ import pyarrow as pa
 from fathom.data.fingerprint import fingerprint
 from fathom.errors import SourceError
 
-__all__ = ["BASE_KEY", "IMAGE_TYPE", "PARTS", "KnownSet", "Source", "short_name", "with_base"]
+__all__ = [
+    "BASE_KEY",
+    "IMAGE_SUFFIXES",
+    "IMAGE_TYPE",
+    "PARTS",
+    "KnownSet",
+    "Source",
+    "base_of",
+    "short_name",
+    "source_of_file",
+    "split_note",
+    "with_base",
+]
 
 PARTS = ("train", "valid", "test")
+PACKED_OR_NOT = re.compile(r"(?i)\.[^.]*?(\.gz)?$")
+"""The ending of a file's name."""
 
 BASE_KEY = b"fathom.base"
 """Key of the table's schema metadata that holds the directory which relative paths in cells start from."""
 
 IMAGE_TYPE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
 """A picture still encoded: its bytes, or the absolute path of its file (as in Hugging Face datasets)."""
+
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".ppm", ".pgm", ".pbm", ".tif", ".tiff", ".webp")
+"""How the names of pictures' files end."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,15 +110,32 @@ def _check_same_columns(where: str, part: str, train: pa.Table, other: pa.Table)
         )
 
 
-def short_name(place: Path, suffix: str = "") -> str:
-    """The name of a file without its ``suffix``, or of a folder, in letters that a directory may have.
+def source_of_file(table: pa.Table, place: Path, notes: tuple[str, ...]) -> Source:
+    """The Source of the one table that a file holds."""
+    return Source({"train": with_base(table, place.parent)}, (), short_name(place), str(place), notes)
+
+
+def short_name(place: Path) -> str:
+    """The name of a file without its ending, or of a folder, in letters that a directory may have.
 
     Args:
         place: an absolute path.
-        suffix: what the file's name ends with and the short name should not.
     """
-    stem = place.name[: -len(suffix)] if suffix else place.name
+    stem = PACKED_OR_NOT.sub("", place.name) if place.is_file() else place.name
     return re.sub(r"[^\w.-]+", "-", stem).strip("-.") or "data"
+
+
+def split_note(parts: Mapping[str, pa.Table]) -> tuple[str, ...]:
+    """One sentence that says which split the source carries; none where it carries none."""
+    if len(parts) == 1:
+        return ()
+    told = ", ".join(f"{part} {table.num_rows:,} rows" for part, table in parts.items())
+    return (f"the source's own split is used: {told}",)
+
+
+def base_of(table: pa.Table) -> str:
+    """The folder from which the relative paths in a table's cells start; empty where the source has none."""
+    return os.fsdecode((table.schema.metadata or {}).get(BASE_KEY, b""))
 
 
 def with_base(table: pa.Table, folder: Path) -> pa.Table:

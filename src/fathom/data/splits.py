@@ -6,6 +6,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from fathom.data.columns import coded
+
 __all__ = ["group_codes", "quantile_codes", "random_split", "time_blocks", "time_split", "unit_split"]
 
 FEWEST_PER_STRATUM = 5
@@ -115,9 +117,7 @@ def time_split(times: np.ndarray, fractions: tuple[float, ...], units: np.ndarra
 
 def group_codes(column: pa.ChunkedArray) -> np.ndarray:
     """(N,) int64, one number for each distinct value, missing counting as a value."""
-    encoded = pc.dictionary_encode(column.combine_chunks(), null_encoding="encode")
-    encoded = encoded.combine_chunks() if isinstance(encoded, pa.ChunkedArray) else encoded
-    return encoded.indices.to_numpy(zero_copy_only=False).astype(np.int64)
+    return coded(column, missing="encode")[0]
 
 
 def quantile_codes(values: np.ndarray) -> np.ndarray:

@@ -5,12 +5,12 @@ A file that was read once is found there again, until it changes.
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -20,9 +20,9 @@ import pyarrow as pa
 from fathom.data.progress import Counted
 from fathom.data.selection import LARGE_SHARE
 from fathom.errors import SourceError
-from fathom.runtime import cache_directory, fsync_directory, in_parallel, memory_limit_bytes
+from fathom.runtime import cache_directory, exclusive, fsync_directory, in_parallel, memory_limit_bytes
 
-__all__ = ["Spool", "is_large_file"]
+__all__ = ["Spool", "is_large_file", "read_together"]
 
 FORMAT = 1
 SHARD_BYTES = 1 << 23
@@ -30,6 +30,8 @@ PACKED_GROWTH = 8
 """How much larger than itself a packed file is taken to be in memory."""
 
 FINISHED = "finished.json"
+
+_TOGETHER: ContextVar[tuple[frozenset[Path], int]] = ContextVar("files read together", default=(frozenset(), 0))
 
 
 def is_large_file(place: Path, growth: float = 1.0) -> bool:
@@ -39,8 +41,23 @@ def is_large_file(place: Path, growth: float = 1.0) -> bool:
         place: of the file.
         growth: how much more memory its rows take than the file has bytes.
     """
-    packed = PACKED_GROWTH if place.suffix == ".gz" else 1
-    return place.stat().st_size * growth * packed > LARGE_SHARE * memory_limit_bytes()
+    files, size_bytes = _TOGETHER.get()
+    found = size_bytes if place in files else _unpacked_bytes(place)
+    return found * growth > LARGE_SHARE * memory_limit_bytes()
+
+
+@contextmanager
+def read_together(files: Collection[Path]) -> Iterator[None]:
+    """Inside the block each of the files is large where all of them together are."""
+    before = _TOGETHER.set((frozenset(files), sum(map(_unpacked_bytes, files))))
+    try:
+        yield
+    finally:
+        _TOGETHER.reset(before)
+
+
+def _unpacked_bytes(place: Path) -> int:
+    return place.stat().st_size * (PACKED_GROWTH if place.suffix == ".gz" else 1)
 
 
 class Spool:
@@ -71,9 +88,7 @@ class Spool:
         """
         with self._errors_told():
             self.folder.mkdir(parents=True, exist_ok=True)
-            descriptor = os.open(self.folder.parent, os.O_RDONLY)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        with exclusive(self.folder.parent, lambda: None):
             with self._errors_told():
                 for other in self.folder.parent.iterdir():
                     if other != self.folder:  # of the file as it was before, or read otherwise
@@ -81,8 +96,6 @@ class Spool:
                 for leftover in self.folder.glob("*.tmp"):
                     leftover.unlink()
             yield
-        finally:
-            os.close(descriptor)
 
     @contextmanager
     def _errors_told(self) -> Iterator[None]:

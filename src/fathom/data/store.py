@@ -52,6 +52,11 @@ class TensorStore:
         self.samples = Samples.whole(self.num_rows) if samples is None else samples
         self.windowed = windowed
 
+    @property
+    def size_bytes(self) -> int:
+        """How much memory the tensors take."""
+        return sum(_size_bytes(value) for value in self.tensors.values())
+
     def holding(self, tensors: Batch) -> TensorStore:
         """The same samples of other tensors of the same rows."""
         return TensorStore(tensors, self.samples, self.windowed)
@@ -85,6 +90,10 @@ class TensorStore:
         if key in self.windowed and starts is not None and lengths is not None:
             return value.windows(rows, starts[index], lengths[index])
         return value.select(rows)
+
+
+def _size_bytes(value: Tensor | Ragged) -> int:
+    return value.nbytes if isinstance(value, Tensor) else value.values.nbytes + value.offsets.nbytes
 
 
 class _Shuffled:

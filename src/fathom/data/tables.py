@@ -11,11 +11,11 @@ from typing import Any
 import pyarrow as pa
 
 from fathom.data.agreement import ReadFile, same_columns, same_types
-from fathom.data.arrays import split_note
 from fathom.data.readers import READERS, call_reader, reader_of_file
-from fathom.data.source import Source, short_name
-from fathom.data.tree import Folder, in_order, natural_order, part_of_name, part_of_words, told_few
-from fathom.errors import SourceError
+from fathom.data.source import Source, short_name, split_note
+from fathom.data.spool import read_together
+from fathom.data.tree import Folder, in_order, natural_order, part_of_name, part_of_words
+from fathom.errors import SourceError, listed
 
 __all__ = ["files_to_read", "only_folder_in", "read_tables", "reader_by_name", "table_files"]
 
@@ -82,7 +82,7 @@ def holds_shards(folder: Folder) -> bool:
 
 def _parts_of_folders(folder: Folder, inside: Mapping[str | None, Folder]) -> dict[str, list[Path]]:
     if None in inside or len(inside) < len(folder.folders):
-        names = told_few((found.path.name for found in folder.folders), 6)
+        names = listed((found.path.name for found in folder.folders), 6)
         raise SourceError(f"{folder.path}: train and folders that are no parts stand side by side: {names}")
     parts = {str(part): _of_one_format(found, folder.path) for part, found in inside.items()}
     for part, files in parts.items():
@@ -153,7 +153,7 @@ def check_all_there(files: Sequence[Path], place: Path) -> None:
         first = min(there & {0, 1}, default=0)
         missing = sorted(set(range(first, first + min(max(totals), len(there) + 1))) - there)
         raise SourceError(
-            f"{place}: {len(numbered)} of {max(totals)} shards are there; shard {told_few(map(str, missing))} is not"
+            f"{place}: {len(numbered)} of {max(totals)} shards are there; shard {listed(map(str, missing))} is not"
         )
 
 
@@ -175,13 +175,11 @@ def read_tables(
         SourceError: the files differ in their columns, or in the type of one.
     """
     own = own or {}
-    files = [
-        _read(path, part, {**options, **own.get(path.name, {})})
-        for part, paths in parts.items()
-        for path in (list(filter(has_rows, paths)) or paths)
-    ]
+    wanted = [(part, path) for part, paths in parts.items() for path in (list(filter(has_rows, paths)) or paths)]
+    with read_together([path for _, path in wanted]):
+        files = [_read(path, part, {**options, **own.get(path.name, {})}) for part, path in wanted]
     if len(files) == 1:
-        return replace(files[0].source, name=short_name(place, place.suffix if place.is_file() else ""))
+        return replace(files[0].source, name=short_name(place))
     check_no_own_split(files)
     files, notes = same_columns(files, place)
     files, more = same_types(files, place)
@@ -191,7 +189,7 @@ def read_tables(
         if found:
             metadata = found[0].schema.metadata
             tables[part] = pa.concat_tables(found).replace_schema_metadata(metadata)
-    name = short_name(place, place.suffix if place.is_file() else "")
+    name = short_name(place)
     notes += more + split_note(tables) + _shard_notes(parts) + _notes_of_files(files)
     return Source(tables, files[0].source.target, name, str(place), notes)
 
@@ -223,7 +221,7 @@ def check_no_own_split(files: Sequence[ReadFile]) -> None:
 
 def _shard_notes(parts: Mapping[str, Sequence[Path]]) -> tuple[str, ...]:
     return tuple(
-        f"{len(paths)} files are read as one table: {told_few((path.name for path in paths), 2)}"
+        f"{len(paths)} files are read as one table: {listed((path.name for path in paths), 2)}"
         for paths in parts.values()
         if len(paths) > 1
     )
@@ -239,4 +237,4 @@ def _notes_of_files(files: Sequence[ReadFile]) -> tuple[str, ...]:
 
 
 def _names(files: Sequence[Path]) -> str:
-    return told_few((path.name for path in sorted(files, key=lambda path: natural_order(path.name))), 6)
+    return listed((path.name for path in sorted(files, key=lambda path: natural_order(path.name))), 6)

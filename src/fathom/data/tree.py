@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import TypeVar
 
 from fathom.data.source import PARTS
 
@@ -19,11 +20,12 @@ __all__ = [
     "natural_order",
     "part_of_name",
     "part_of_words",
-    "told_few",
 ]
 
 PART_NAMES = {"train": "train", "training": "train", "val": "valid", "valid": "valid", "validation": "valid"}
 PART_NAMES |= {"dev": "valid", "test": "test", "testing": "test"}
+
+Held = TypeVar("Held")
 
 HIDDEN = (".", "__MACOSX")
 WORD = 1 << 20
@@ -76,9 +78,9 @@ def _listed(place: Path) -> tuple[list[Path], list[Path]]:
     with os.scandir(place) as entries:
         for entry in entries:
             path = place / entry.name
-            if not entry.is_dir():
-                files.append(path)
-            elif not (entry.is_symlink() and _leads_back(path)):
+            if entry.is_file() or not path.exists():
+                files.append(path)  # but a pipe or a device is none: reading it might never end
+            elif entry.is_dir() and not (entry.is_symlink() and _leads_back(path)):
                 folders.append(path)
     return folders, files
 
@@ -107,15 +109,9 @@ def part_of_words(name: str) -> str | None:
     return found.pop() if len(found) == 1 else None
 
 
-def in_order(parts: dict[str, list[Path]]) -> dict[str, list[Path]]:
+def in_order(parts: Mapping[str, Held]) -> dict[str, Held]:
     """The same parts, training first."""
     return {part: parts[part] for part in PARTS if part in parts}
-
-
-def told_few(names: Iterable[str], most: int = 3) -> str:
-    """Up to ``most`` names, and dots where there are more."""
-    shown = list(names)
-    return ", ".join(shown[:most]) + (", ..." if len(shown) > most else "")
 
 
 def _shown(paths: Iterable[Path]) -> list[Path]:

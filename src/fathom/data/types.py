@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from fathom.data.evidence import BLANKS, MOST_OTHERS, SOME_NUMBERS, Evidence, evidence, merge
-from fathom.data.numerals import PROVES_COMMA, PROVES_POINT, Marks, fraction_mark, marks_of, plain_digits
+from fathom.data.numerals import PROVES_COMMA, PROVES_POINT, Marks, fraction_mark, marks_of, plain_digits, trimmed
 
 __all__ = ["ColumnType", "Evidence", "as_it_stands", "cast", "decide", "evidence", "file_mark", "merge", "typed"]
 
@@ -247,7 +247,7 @@ def cast(cells: pa.ChunkedArray, found: ColumnType) -> pa.ChunkedArray:
 
 
 def _trimmed(cells: pa.ChunkedArray) -> pa.ChunkedArray:
-    return pc.utf8_trim_whitespace(cells)
+    return trimmed(cells)
 
 
 def _without(cells: pa.ChunkedArray, missing: pa.Array) -> pa.ChunkedArray:

@@ -12,7 +12,8 @@ import pyarrow.compute as pc
 import torch
 from torch import Tensor
 
-from fathom.errors import SchemaError
+from fathom.data.columns import coded, holds_single_values, holds_text
+from fathom.errors import SchemaError, first_line
 from fathom.kinds.counts import bounded
 from fathom.kinds.kind import KINDS, UNSEEN, Claim, Kind, Statistics
 from fathom.registry import Range
@@ -29,9 +30,10 @@ TYPES = {"string": pa.string(), "int64": pa.int64(), "double": pa.float64(), "bo
 
 @KINDS.register("category", packed=True, entry="embed", head="classify", rebuild="rebuild_categories")
 class Category(Kind):
-    """One of the values seen in training; missing and never seen are index 0.
+    """One value of a set that training rows have: a colour, a country, yes or no.
 
-    Where training rows have rare values, those are one value together, "other", and so are values never seen.
+    Missing, and a value that training never saw, are index 0. Where training rows have rare values, those are one
+    value together, "other", and so are values never seen.
 
     Args:
         state: what ``fit`` returned.
@@ -54,7 +56,7 @@ class Category(Kind):
     def claim(cls, column: pa.ChunkedArray, *, target: bool) -> Claim | None:
         if pa.types.is_dictionary(column.type) or pa.types.is_boolean(column.type):
             return Claim(0.7, "yes or no" if pa.types.is_boolean(column.type) else "a set of values")
-        if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
+        if holds_text(column.type):
             distinct = pc.count_distinct(column).as_py()
             return _claim_of_many(column, distinct) if distinct > MANY and not target else Claim(0.5, _words(distinct))
         if not (target and pa.types.is_integer(column.type)):
@@ -67,11 +69,9 @@ class Category(Kind):
     def count(cls, column: pa.ChunkedArray, weight: np.ndarray | None = None) -> Statistics:
         column = _plain(column)
         weights = np.ones(len(column)) if weight is None else np.asarray(weight, dtype=np.float64)
-        codes = pc.dictionary_encode(column.combine_chunks() if column.num_chunks != 1 else column.chunk(0))
-        codes = codes.combine_chunks() if isinstance(codes, pa.ChunkedArray) else codes
-        index = codes.indices.fill_null(-1).to_numpy(zero_copy_only=False)
-        totals = np.bincount(index + 1, weights=weights, minlength=len(codes.dictionary) + 1)
-        pairs = zip(codes.dictionary.to_pylist(), totals[1:].tolist(), strict=True)
+        codes, values = coded(column)
+        totals = np.bincount(codes + 1, weights=weights, minlength=len(values) + 1)
+        pairs = zip(values.to_pylist(), totals[1:].tolist(), strict=True)
         seen = {value: total for value, total in pairs if total > 0}
         return _statistics(str(column.type), seen, 0.0, float(totals[0]))
 
@@ -129,16 +129,11 @@ class Category(Kind):
         try:
             return pc.cast(column, self._type)
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
-            reason = str(error).splitlines()[0]
-            raise SchemaError(f"{self._type} values were expected, as in training: {reason}") from error
+            raise SchemaError(f"{self._type} values were expected, as in training: {first_line(error)}") from error
 
 
 def _codes(chunk: pa.Array) -> np.ndarray:
     return chunk.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
-
-
-def _is_scalar(kind: pa.DataType) -> bool:
-    return not (pa.types.is_nested(kind) or isinstance(kind, pa.BaseExtensionType))
 
 
 def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
@@ -153,7 +148,7 @@ def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
         return pc.if_else(pc.is_nan(doubles), pa.scalar(None, pa.float64()), doubles)
     if kind in TYPES.values():
         return column
-    if not _is_scalar(kind):
+    if not holds_single_values(kind):
         raise SchemaError(f"a column of {kind} cannot be a category")
     return pc.cast(column, pa.string())
 

@@ -8,6 +8,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from fathom.data.evidence import BLANKS, MISSING_WORDS
+
 __all__ = [
     "DAY_FIRST",
     "FIRST_MOMENT",
@@ -18,6 +20,7 @@ __all__ = [
     "MONTH_FIRST",
     "UNITS",
     "Moments",
+    "may_be_dates",
     "moments_of_text",
     "moments_of_type",
     "present",
@@ -25,7 +28,8 @@ __all__ = [
 
 MICROSECONDS_A_DAY = 86_400_000_000
 FIRST_MOMENT, LAST_MOMENT = -62_135_596_800_000_000, 253_402_300_799_000_000  # years 1 to 9999, which Python can print
-YEAR, MONTH, DAY = r"(?P<y>\d{4})", r"(?P<m>\d{1,2})", r"(?P<d>\d{1,2})"
+YEAR_DIGITS = r"\d{4}"
+YEAR, MONTH, DAY = f"(?P<y>{YEAR_DIGITS})", r"(?P<m>\d{1,2})", r"(?P<d>\d{1,2})"
 NAMED_MONTH = r"(?P<m>[A-Za-z]{3,9})"
 TIME = (
     r"(?:[T ] ?(?P<h>\d{1,2}):(?P<i>\d{2})(?::(?P<s>\d{2})(?:[.,](?P<f>\d{1,9}))?)? ?(?P<a>[AaPp][Mm])?"
@@ -51,7 +55,7 @@ MONTHS += ["november", "december"]
 NAMES = pa.array([*MONTHS, *(month[:3] for month in MONTHS if month != "may"), "sept"])
 NUMBERS = pa.array([*range(1, 13), *(k for k in range(1, 13) if k != 5), 9], pa.int64())
 
-MISSING = pa.array(["", "?", "-", "na", "n/a", "nan", "nat", "null", "none"])
+MISSING = pa.array([*BLANKS, *MISSING_WORDS, "-", "nat"])
 """Cells that are missing among dates, in lower case."""
 
 UNITS = {"s": 10**6, "ms": 10**3, "us": 1, "ns": -(10**3)}
@@ -77,6 +81,11 @@ def present(cells: pa.ChunkedArray) -> np.ndarray:
     """(N,) bool: whether a cell of text is more than a word for missing."""
     words = pc.is_in(pc.utf8_lower(pc.utf8_trim_whitespace(cells)), MISSING)
     return np.asarray(pc.is_valid(cells)) & ~np.asarray(words)
+
+
+def may_be_dates(cells: pa.ChunkedArray) -> bool:
+    """Whether a cell of text holds a year, as in every format: by far faster than to try them all."""
+    return bool(pc.any(pc.match_substring_regex(cells, YEAR_DIGITS)).as_py())
 
 
 def moments_of_text(cells: pa.ChunkedArray, name: str) -> Moments:

@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 import torch
 from torch import Tensor
 
+from fathom.data.columns import holds_text
 from fathom.errors import SchemaError
 from fathom.kinds.dates import (
     DAY_FIRST,
@@ -22,6 +23,7 @@ from fathom.kinds.dates import (
     MONTH_FIRST,
     UNITS,
     Moments,
+    may_be_dates,
     moments_of_text,
     moments_of_type,
     present,
@@ -41,9 +43,9 @@ TYPED = "typed"  # the format of a column that is no text
 
 @KINDS.register("datetime", packed=True, entry="calendar", head="regress_time", rebuild="regress_time")
 class Datetime(Kind):
-    """A moment: dates, timestamps, or strings that are all dates of one format; missing is NaN.
+    """A moment: dates, timestamps, or strings that are all dates of one format.
 
-    Offsets from UTC are taken off, so that all moments stand in UTC.
+    Missing is NaN. Offsets from UTC are taken off, so that all moments stand in UTC.
 
     Args:
         state: what ``fit`` returned.
@@ -69,10 +71,10 @@ class Datetime(Kind):
     def claim(cls, column: pa.ChunkedArray, *, target: bool) -> Claim | None:
         if pa.types.is_timestamp(column.type) or pa.types.is_date(column.type):
             return Claim(0.9, f"{'times' if pa.types.is_timestamp(column.type) else 'dates'} of type {column.type}")
-        if not (pa.types.is_string(column.type) or pa.types.is_large_string(column.type)):
+        if not holds_text(column.type):
             return None
         few = column.slice(0, SAMPLED_CELLS)
-        if not any(moments_of_text(few, name).known.any() for name in FORMATS):
+        if not may_be_dates(few) or not any(moments_of_text(few, name).known.any() for name in FORMATS):
             return None
         return _text_claim(column)
 
@@ -123,15 +125,22 @@ class Datetime(Kind):
         The first two numbers are whole days since the earliest training row's, and seconds since midnight: apart,
         because float32 would lose the seconds of decades. The parts follow as the calendar counts them.
         """
-        found, there = self._read(column)
-        if not found.known[there].all():
-            raise SchemaError(_wrong_cell(column, there & ~found.known, self._format))
+        found, there = self._checked(column)
         day, second = np.divmod(found.microseconds, MICROSECONDS_A_DAY)
         parts = _parts(found.microseconds)
         numbers = [day - self._first_day, second / 1e6, *(parts[name] for name in self._parts)]
         table = np.stack(numbers, axis=1).astype(np.float64)
         table[~there] = np.nan
         return {"": torch.from_numpy(table.astype(np.float32))}
+
+    def microseconds(self, column: pa.ChunkedArray) -> pa.Array:
+        """(N,) int64 since 1970, null where a cell is missing.
+
+        Raises:
+            SchemaError: a cell is no date of the format of training.
+        """
+        found, there = self._checked(column)
+        return pa.array(found.microseconds, mask=~there)
 
     def truth(self, encoded: Tensor | Ragged) -> np.ndarray | None:
         """(N,) float64 days since the earliest training row's midnight."""
@@ -156,12 +165,19 @@ class Datetime(Kind):
     def _first_day(self) -> int:
         return int(self._fitted["first"] // MICROSECONDS_A_DAY)
 
+    def _checked(self, column: pa.ChunkedArray) -> tuple[Moments, np.ndarray]:
+        """The moments of all cells that hold something, and which these are."""
+        found, there = self._read(column)
+        if not found.known[there].all():
+            raise SchemaError(_wrong_cell(column, there & ~found.known, self._format))
+        return found, there
+
     def _read(self, column: pa.ChunkedArray) -> tuple[Moments, np.ndarray]:
         """The cells in the format of training, and which of them hold something."""
         typed = moments_of_type(column, self._unit)
         if typed is not None:
             return typed, np.asarray(pc.is_valid(column))
-        if not (pa.types.is_string(column.type) or pa.types.is_large_string(column.type)):
+        if not holds_text(column.type):
             raise SchemaError(f"dates were expected, not {column.type}")
         return moments_of_text(column, self._format if self._format in FORMATS else ISO), present(column)
 
@@ -217,7 +233,7 @@ def _text_claim(column: pa.ChunkedArray) -> Claim | None:
 
 def _there(column: pa.ChunkedArray) -> np.ndarray:
     """(N,) bool: which cells hold something."""
-    if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
+    if holds_text(column.type):
         return present(column)
     return np.asarray(pc.is_valid(column))
 
@@ -228,7 +244,7 @@ def _readings(column: pa.ChunkedArray) -> dict[str, Moments]:
     Raises:
         SchemaError: no column of this type holds moments.
     """
-    if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
+    if holds_text(column.type):
         few = column.filter(pa.array(present(column))).slice(0, SAMPLED_CELLS)
         likely = [name for name in FORMATS if moments_of_text(few, name).known.any()]
         return {name: moments_of_text(column, name) for name in likely}

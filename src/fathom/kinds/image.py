@@ -12,15 +12,16 @@ import pyarrow.compute as pc
 import torch
 from torch import Tensor
 
+from fathom.data.columns import holds_pictures, holds_text
+from fathom.data.source import IMAGE_SUFFIXES
 from fathom.errors import SourceError
 from fathom.kinds.kind import KINDS, Claim, Kind, Statistics
-from fathom.kinds.pictures import Held, decoded_size, each, opened
+from fathom.kinds.pictures import decoded_size, each, opened, pictures_in, pixel_shape
 from fathom.registry import Range
 from fathom.signals import ImageSpec, Ragged
 
 __all__ = ["Image"]
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".ppm", ".pgm", ".pbm", ".tif", ".tiff", ".webp")
 SAMPLED_PICTURES = 512
 FEW = 100
 
@@ -56,11 +57,11 @@ class Image(Kind):
 
     @classmethod
     def claim(cls, column: pa.ChunkedArray, *, target: bool) -> Claim | None:
-        if _pixel_shape(column.type) is not None:
+        if pixel_shape(column.type) is not None:
             return Claim(0.9, "arrays of pixels")
-        if _is_picture_struct(column.type):
+        if holds_pictures(column.type):
             return Claim(0.9, "picture files")
-        if not (pa.types.is_string(column.type) or pa.types.is_large_string(column.type)):
+        if not holds_text(column.type):
             return None
         # As a rule a column begins as it goes on: a few cells save looking at all those of a column of words.
         named = all(len(cells) and _are_names(cells) for cells in (column.slice(0, FEW), column))
@@ -79,7 +80,7 @@ class Image(Kind):
         index = (
             present[np.unique(np.linspace(0, len(present) - 1, SAMPLED_PICTURES).astype(int))] if len(present) else []
         )
-        pictures = list(_pictures(column.take(pa.array(index, pa.int64()))))
+        pictures = list(pictures_in(column.take(pa.array(index, pa.int64()))))
         try:
             channels = max((_channels(picture) for picture in pictures), default=1)
         except SourceError:
@@ -99,8 +100,8 @@ class Image(Kind):
 
     @classmethod
     def check(cls, column: pa.ChunkedArray) -> None:
-        if _pixel_shape(column.type) is None:
-            each(decoded_size, _pictures(column))
+        if pixel_shape(column.type) is None:
+            each(decoded_size, pictures_in(column))
 
     @classmethod
     def merge(cls, first: Statistics, second: Statistics) -> Statistics:
@@ -136,7 +137,7 @@ class Image(Kind):
         if whole is not None:
             sizes = torch.tensor(self._size).expand(len(whole), 2).contiguous()
             return {"": torch.from_numpy(whole), "size": sizes}
-        rows = each(self._encode_one, _pictures(column))
+        rows = each(self._encode_one, pictures_in(column))
         pixels = (
             np.stack([row[0] for row in rows]) if rows else np.empty((0, self.state["channels"], *self._size), np.uint8)
         )
@@ -164,7 +165,7 @@ class Image(Kind):
 def _are_names(cells: pa.ChunkedArray) -> bool:
     """Whether every cell ends as the name of a picture's file does."""
     lower = pc.utf8_lower(cells)
-    return bool(pc.all(reduce(pc.or_, [pc.ends_with(lower, pattern=suffix) for suffix in SUFFIXES])).as_py())
+    return bool(pc.all(reduce(pc.or_, [pc.ends_with(lower, pattern=suffix) for suffix in IMAGE_SUFFIXES])).as_py())
 
 
 def _fitted(size: list[int], longest: int) -> tuple[int, int]:
@@ -173,43 +174,15 @@ def _fitted(size: list[int], longest: int) -> tuple[int, int]:
     return max(1, round(height * shrink)), max(1, round(width * shrink))
 
 
-def _pixel_shape(kind: pa.DataType) -> tuple[int, ...] | None:
-    """(H, W) or (H, W, C) of a column of arrays of pixels."""
-    if not isinstance(kind, pa.FixedShapeTensorType) or not pa.types.is_uint8(kind.value_type):
-        return None
-    shape = tuple(kind.shape)
-    return shape if len(shape) == 2 or (len(shape) == 3 and shape[2] in (1, 3, 4)) else None
-
-
-def _is_picture_struct(kind: pa.DataType) -> bool:
-    return pa.types.is_struct(kind) and {field.name for field in kind} == {"bytes", "path"}
-
-
 def _whole_array(column: pa.ChunkedArray, channels: int, size: tuple[int, int]) -> np.ndarray | None:
     """All pictures at once, (N, C, H, W), where they are arrays of the right size already."""
-    shape = _pixel_shape(column.type)
+    shape = pixel_shape(column.type)
     if shape is None or shape[:2] != size or column.null_count or (shape[2] if len(shape) == 3 else 1) != channels:
         return None
     arrays = [chunk.to_numpy_ndarray() for chunk in column.chunks] or [np.empty((0, *shape), np.uint8)]
     pixels = np.concatenate(arrays)
     pixels = pixels[:, None] if len(shape) == 2 else pixels.transpose(0, 3, 1, 2)
     return np.array(pixels, order="C")
-
-
-def _pictures(column: pa.ChunkedArray) -> Any:
-    """Each cell as a path, bytes, an array, or None, one at a time."""
-    for chunk in column.chunks:
-        if _pixel_shape(column.type) is not None:
-            present = iter(chunk.drop_null().to_numpy_ndarray() if chunk.null_count < len(chunk) else ())
-            yield from (next(present) if valid.as_py() else None for valid in chunk.is_valid())
-        else:
-            yield from (_located(cell.as_py()) for cell in chunk)
-
-
-def _located(cell: Any) -> Any:
-    if isinstance(cell, dict):
-        return cell["path"] if cell["bytes"] is None else Held(cell["bytes"], cell["path"])
-    return cell
 
 
 def _channels(picture: Any) -> int:

@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 import torch
 from torch import Tensor
 
+from fathom.data.columns import holds_text
 from fathom.errors import SchemaError
 from fathom.kinds.counts import bounded, most_frequent
 from fathom.kinds.kind import KINDS, Claim, Kind, Statistics
@@ -30,7 +31,9 @@ SHORT = r"^\S+( \S+){0,2}$"
 
 @KINDS.register("multilabel", packed=False, entry="bag", head="multilabel", rebuild="multilabel")
 class Multilabel(Kind):
-    """A set of labels out of those that training rows have; an empty list is a set, null is missing.
+    """A set of labels, none to many in a row: the tags of a picture, the topics of a text.
+
+    The labels are those of training rows. An empty list is a set, null is missing.
 
     Args:
         state: what ``fit`` returned.
@@ -58,7 +61,7 @@ class Multilabel(Kind):
             labels, _ = _labels(column, LIST)
             count = len(labels.unique())
             return Claim(0.8, f"sets of {count:,} labels") if 0 < count <= MOST_NEW * len(labels) else None
-        if not _is_text(column.type):
+        if not holds_text(column.type):
             return None
         few = column.slice(0, SAMPLED_CELLS)
         for separator in PLAIN_SEPARATORS:
@@ -152,19 +155,15 @@ def _chosen(readings: Collection[str], separator: str) -> str:
     return next((name for name in PLAIN_SEPARATORS if name in readings), next(iter(readings)))
 
 
-def _is_text(kind: pa.DataType) -> bool:
-    return pa.types.is_string(kind) or pa.types.is_large_string(kind)
-
-
 def _is_list(kind: pa.DataType) -> bool:
-    return (pa.types.is_list(kind) or pa.types.is_large_list(kind)) and _is_text(kind.value_type)
+    return (pa.types.is_list(kind) or pa.types.is_large_list(kind)) and holds_text(kind.value_type)
 
 
 def _possible(column: pa.ChunkedArray) -> list[str]:
     """The readings of a column: lists, or strings as they are and divided by each sign that occurs."""
     if _is_list(column.type):
         return [LIST]
-    if not _is_text(column.type):
+    if not holds_text(column.type):
         raise SchemaError(f"lists of labels, or strings of them, were expected, not {column.type}")
     return [WHOLE, *(sign for sign in SEPARATORS if pc.any(pc.match_substring(column, sign)).as_py())]
 
@@ -174,10 +173,10 @@ def _labels(column: pa.ChunkedArray, reading: str) -> tuple[pa.Array, np.ndarray
     kind = column.type
     if pa.types.is_null(kind):
         return pa.array([], pa.string()), np.empty(0, np.int64)
-    if not (_is_list(kind) or (_is_text(kind) and reading != LIST)):
+    if not (_is_list(kind) or (holds_text(kind) and reading != LIST)):
         raise SchemaError(f"{'lists of labels' if reading == LIST else 'sets of labels'} were expected, not {kind}")
     cells = column.combine_chunks()
-    if _is_text(kind) and reading == WHOLE:
+    if holds_text(kind) and reading == WHOLE:
         labels, rows = cells.drop_null(), pc.indices_nonzero(cells.is_valid())
     else:
         lists = cells if _is_list(kind) else pc.split_pattern(cells, reading)

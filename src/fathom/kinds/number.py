@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 import torch
 from torch import Tensor
 
-from fathom.errors import SchemaError
+from fathom.errors import SchemaError, first_line
 from fathom.kinds.kind import KINDS, Claim, Kind, Statistics
 from fathom.kinds.moments import LARGEST, count_numbers, fit_numbers, merge_numbers, number_spec
 from fathom.signals import NumberSpec, Ragged
@@ -20,7 +20,10 @@ __all__ = ["Number"]
 
 @KINDS.register("number", packed=True, entry="scale", head="regress", rebuild="regress")
 class Number(Kind):
-    """A quantity; missing is NaN."""
+    """A quantity: an age, a price, a temperature.
+
+    Missing is NaN.
+    """
 
     @classmethod
     def claim(cls, column: pa.ChunkedArray, *, target: bool) -> Claim | None:
@@ -71,9 +74,8 @@ def _numbers(column: pa.ChunkedArray) -> np.ndarray:
     try:
         numbers = pc.cast(column, pa.float64(), safe=False)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
-        reason = str(error).splitlines()[0]
         hint = " (lists of numbers are of kind vector)" if pa.types.is_nested(column.type) else ""
-        raise SchemaError(f"a number was expected: {reason}{hint}") from error
+        raise SchemaError(f"a number was expected: {first_line(error)}{hint}") from error
     values = np.array(numbers.to_numpy(zero_copy_only=False), dtype=np.float64).reshape(-1, 1)
     values[~np.isfinite(values)] = np.nan
     return np.clip(values, -LARGEST, LARGEST)

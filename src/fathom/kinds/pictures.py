@@ -5,17 +5,19 @@ from __future__ import annotations
 import io
 import struct
 import zlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
+import pyarrow as pa
 
-from fathom.errors import SourceError
+from fathom.errors import SourceError, first_line
 from fathom.runtime import available_threads
 
-__all__ = ["Held", "decoded_size", "each", "opened"]
+__all__ = ["Held", "decoded_size", "each", "grey_copy", "opened", "pictures_in", "pixel_shape"]
 
 DAMAGE = (
     *(OSError, SyntaxError, ValueError, TypeError, KeyError, IndexError, AttributeError, OverflowError, MemoryError),
@@ -33,23 +35,75 @@ class Held(NamedTuple):
     path: str | None
 
 
+def pixel_shape(kind: pa.DataType) -> tuple[int, ...] | None:
+    """(H, W) or (H, W, C) of a column of arrays of pixels; None for any other type."""
+    if not isinstance(kind, pa.FixedShapeTensorType) or not pa.types.is_uint8(kind.value_type):
+        return None
+    shape = tuple(kind.shape)
+    return shape if len(shape) == 2 or (len(shape) == 3 and shape[2] in (1, 3, 4)) else None
+
+
+def pictures_in(column: pa.ChunkedArray) -> Iterator[Any]:
+    """Each cell as a path, what is held of a picture, an array of pixels, or None, one at a time."""
+    for chunk in column.chunks:
+        if pixel_shape(column.type) is not None:
+            present = iter(chunk.drop_null().to_numpy_ndarray() if chunk.null_count < len(chunk) else ())
+            yield from (next(present) if valid.as_py() else None for valid in chunk.is_valid())
+        else:
+            yield from (_held(cell.as_py()) for cell in chunk)
+
+
+def _held(cell: Any) -> Any:
+    if isinstance(cell, dict):
+        return cell["path"] if cell["bytes"] is None else Held(cell["bytes"], cell["path"])
+    return cell
+
+
 def opened(picture: Any) -> Any:
     """A Pillow image, upright, of mode L or RGB, what is transparent being white.
 
     Raises:
         SourceError: it cannot be read; the message names it.
     """
-    from PIL import Image as Pillow
     from PIL import ImageOps
 
+    with _file_of(picture) as image:
+        return image if isinstance(picture, np.ndarray) else _plain(ImageOps.exif_transpose(image))
+
+
+def grey_copy(picture: Any, side: int) -> tuple[Any, tuple[int, int]]:
+    """A picture as a Pillow image of mode L, and its height and width.
+
+    Args:
+        picture: as ``opened`` takes it.
+        side: in pixels; a JPEG that is far larger is not unpacked whole.
+
+    Raises:
+        SourceError: it cannot be read; the message names it.
+    """
+    with _file_of(picture) as image:
+        size = (image.height, image.width)
+        image.draft("RGB", (side, side))
+        return _plain(image).convert("L"), size
+
+
+@contextmanager
+def _file_of(picture: Any) -> Iterator[Any]:
+    """A picture as Pillow opens it, not yet unpacked, while its file is open.
+
+    Raises:
+        SourceError: it cannot be read, be it only inside the block; the message names it.
+    """
+    from PIL import Image as Pillow
+
     if isinstance(picture, np.ndarray):
-        return Pillow.fromarray(picture[..., 0] if picture.shape[-1:] == (1,) else picture)
+        yield Pillow.fromarray(picture[..., 0] if picture.shape[-1:] == (1,) else picture)
+        return
     name = (picture.path or "a picture held as bytes") if isinstance(picture, Held) else str(picture)
     try:
         # Opened here, since Pillow would leave a damaged file open.
         with io.BytesIO(picture.data) if isinstance(picture, Held) else open(picture, "rb") as file:
-            image: Pillow.Image = Pillow.open(file)
-            return _plain(ImageOps.exif_transpose(image))
+            yield Pillow.open(file)
     except FileNotFoundError as error:
         raise SourceError(f"{name}: there is no such picture") from error
     except (*DAMAGE, Pillow.DecompressionBombError) as error:
@@ -61,7 +115,7 @@ def told_reason(error: BaseException, picture: Any) -> str:
     from PIL import UnidentifiedImageError
 
     if not isinstance(error, UnidentifiedImageError):
-        return str(error).split("\n", 1)[0] or type(error).__name__
+        return first_line(error)
     return "it is empty" if _is_empty(picture) else "it is no picture, or its head is damaged"
 
 

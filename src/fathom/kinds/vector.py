@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 import torch
 from torch import Tensor
 
+from fathom.data.columns import holds_numbers
 from fathom.errors import SchemaError
 from fathom.kinds.kind import KINDS, Claim, Kind, Statistics
 from fathom.kinds.moments import LARGEST, count_numbers, fit_numbers, merge_numbers, number_spec
@@ -23,9 +24,9 @@ SHORTEST = 2
 
 @KINDS.register("vector", packed=False, form="number", entry="scale", head="regress", rebuild="regress")
 class Vector(Kind):
-    """A list of D numbers, the same D in every row; a missing row is NaN throughout.
+    """A list of numbers, as many in every row: an embedding, a spectrum.
 
-    Its tensor has the form of D number columns, so that it takes their nets and heads.
+    A missing row is NaN throughout. Its tensor has the form of D number columns, so that it takes their nets and heads.
     """
 
     @classmethod
@@ -92,17 +93,13 @@ def _width(kind: pa.DataType) -> int | None:
     """How many numbers a cell of this type holds, where the type says it."""
     if isinstance(kind, pa.FixedShapeTensorType) and len(kind.shape) == 1 and not pa.types.is_uint8(kind.value_type):
         return int(kind.shape[0])
-    if pa.types.is_fixed_size_list(kind) and _is_numeric(kind.value_type):
+    if pa.types.is_fixed_size_list(kind) and holds_numbers(kind.value_type):
         return int(kind.list_size)
     return None
 
 
 def _is_variable(kind: pa.DataType) -> bool:
-    return (pa.types.is_list(kind) or pa.types.is_large_list(kind)) and _is_numeric(kind.value_type)
-
-
-def _is_numeric(kind: pa.DataType) -> bool:
-    return pa.types.is_floating(kind) or pa.types.is_integer(kind)
+    return (pa.types.is_list(kind) or pa.types.is_large_list(kind)) and holds_numbers(kind.value_type)
 
 
 def _numbers(column: pa.ChunkedArray, width: int | None) -> np.ndarray:

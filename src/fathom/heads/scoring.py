@@ -1,0 +1,110 @@
+"""How good answers are: a head's metrics with their intervals, beside the linear model and the trivial answer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from fathom.heads.head import METRICS
+from fathom.heads.metrics import score
+
+__all__ = ["Judged", "Metric", "Scores", "metric_of", "plain_metric"]
+
+Answer = Mapping[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A score on given rows, with its 95 % interval, beside the linear model and the trivial answer."""
+
+    value: float
+    low: float
+    high: float
+    linear: float | None = None
+    trivial: float | None = None
+
+    @classmethod
+    def restored(cls, fields: Mapping[str, Any]) -> Metric:
+        """A score as JSON holds it; all but the scores to stand beside are numbers."""
+        beside = {name: None if fields.get(name) is None else float(fields[name]) for name in ("linear", "trivial")}
+        return cls(float(fields["value"]), float(fields["low"]), float(fields["high"]), **beside)
+
+
+Scores = dict[str, dict[str, Metric]]
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What a head answers to N samples, and what would be right.
+
+    Attributes:
+        truth: (N,) or (N, D), as metrics take it.
+        weight: (N,) sample weights, or None.
+        answer: arrays of N rows.
+        linear: the answer of the linear model, or None.
+    """
+
+    truth: np.ndarray
+    weight: np.ndarray | None
+    answer: Answer
+    linear: Answer | None = None
+
+    @property
+    def known(self) -> np.ndarray:
+        """(N,) bool: which samples have a truth."""
+        if self.truth.dtype.kind in "iu":
+            return self.truth >= 0 if self.truth.ndim == 1 else np.ones(len(self.truth), bool)
+        present = ~np.isnan(self.truth)
+        return present if self.truth.ndim == 1 else present.reshape(len(self.truth), -1).any(axis=1)
+
+    @classmethod
+    def joined(cls, parts: Sequence[Judged]) -> Judged:
+        """The samples of several, one after another."""
+        if len(parts) == 1:
+            return parts[0]
+        weights = [part.weight for part in parts if part.weight is not None]
+        linear = [part.linear for part in parts if part.linear is not None]
+        return cls(
+            np.concatenate([part.truth for part in parts]),
+            np.concatenate(weights) if weights else None,
+            _joined([part.answer for part in parts]),
+            _joined(linear) if linear else None,
+        )
+
+
+def metric_of(name: str, judged: Judged, trivial: Answer | None, groups: np.ndarray | None, *, seed: int) -> Metric:
+    """A metric with its interval, and what the other answers score.
+
+    Args:
+        name: a registered metric.
+        judged: the samples; those without truth do not count.
+        trivial: the answer that does not look at the inputs, arrays of N rows, or None.
+        groups: (N,) int64; samples of one group are resampled together, or None.
+        seed: of the resampling.
+    """
+    known = judged.known
+    picked = {key: value[known] for key, value in judged.answer.items()}
+    weight, of_known = _pick(judged.weight, known), _pick(groups, known)
+    found = score(name, judged.truth[known], picked, weight, of_known, seed=seed)
+    linear = None if judged.linear is None else plain_metric(name, judged, judged.linear)
+    plain = None if trivial is None else plain_metric(name, judged, trivial)
+    return Metric(found.value, found.low, found.high, linear, plain)
+
+
+def plain_metric(name: str, judged: Judged, answer: Answer) -> float:
+    """A metric of any answer to the samples, without its interval."""
+    known = judged.known
+    truth, weight = judged.truth[known], _pick(judged.weight, known)
+    ones = np.ones((1, len(truth))) if weight is None else weight[None]
+    return float(METRICS.get(name).factory(truth, {key: value[known] for key, value in answer.items()}, ones)[0])
+
+
+def _joined(answers: Sequence[Answer]) -> Answer:
+    return {key: np.concatenate([answer[key] for answer in answers]) for key in answers[0]}
+
+
+def _pick(array: np.ndarray | None, rows: np.ndarray) -> np.ndarray | None:
+    return None if array is None else array[rows]
