@@ -31,7 +31,7 @@ def main() -> None:
         (name, f"{statistics.median(s):.3f} [{min(s):.3f}-{max(s):.3f}]", f"{statistics.median(s) / first:.2f}")
         for name, s in found.items()
     ]
-    text = f"""## Reading and encoding a table
+    text = f"""## Reading
 
 {told_with(f"{COMMAND} --rounds {rounds}", ("fathom-nn", "pyarrow", "pandas", "scikit-learn"))}
 

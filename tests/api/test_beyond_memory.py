@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 REPOSITORY = Path(__file__).parents[2]
-LIMIT_MB, TIMES, EPOCHS = 640, 2, 3
+LIMIT_MB, TIMES, EPOCHS = 768, 2, 2
 READ_CSV = """
 import resource, sys
 resource.setrlimit(resource.RLIMIT_DATA, ({limit}, {limit}))
@@ -27,6 +27,7 @@ def python(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
         "PYTHONPATH": str(REPOSITORY / "src"),
         "FATHOM_CACHE": str(folder / "cache"),
         "ARROW_DEFAULT_MEMORY_POOL": "system",
+        "MALLOC_ARENA_MAX": "1",
     }
     return subprocess.run(
         [sys.executable, *arguments], env=os.environ | own, capture_output=True, text=True, timeout=1800, check=False

@@ -124,3 +124,9 @@ def test_a_value_that_means_unknown_may_be_a_number_or_a_word(value: Any):
 def test_a_value_that_stands_nowhere_is_a_mistake(missing: dict[str, Any], message: str):
     with pytest.raises(SchemaError, match=message):
         split({}, missing=missing)
+
+
+def test_a_table_of_which_nothing_comes_in_is_refused_in_plain_words():
+    columns = {"when": np.arange(COUNT)}
+    with pytest.raises(SchemaError, match=r"no column is left to learn from \(when: time\)"):
+        split(columns, roles={"when": "time", "x": "ignore"})

@@ -114,7 +114,7 @@ CASES = [
         "no column of use",
         table("id,constant,y", lambda k: f"{k},1,{'ab'[k % 2]}"),
         {of_api("examining._check_inputs"): nothing},
-        refused=r"no column is left to learn from \(id: identifier.*; constant: constant\); .*--role id=input",
+        refused=r"no column is left to learn from \(id: identifier.*, constant: constant\); .*--role id=input",
         target="y",
     ),
     Case(

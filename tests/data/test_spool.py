@@ -185,7 +185,7 @@ def tight(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def mapped(table: pa.Table, before: int) -> bool:
-    """Whether a table takes no memory of its own, since ``before`` bytes were allocated: it is parts of mapped files."""
+    """Whether a table takes no memory of its own, since ``before`` bytes were taken: all is parts of mapped files."""
     taken = pa.total_allocated_bytes() - before
     copy = pa.concat_tables([table]).combine_chunks()
     assert pa.total_allocated_bytes() > before + copy.nbytes // 2, "this does see what is allocated"

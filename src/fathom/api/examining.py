@@ -13,11 +13,12 @@ from fathom.api.labels import matched
 from fathom.api.large import bounded, distinct_values, looked_at
 from fathom.api.splitting import GROUP_BY_PATTERN, with_group
 from fathom.checks import Examined, Finding, brief, run_checks
+from fathom.checks.check import counted
 from fathom.config import Config
 from fathom.data import Source
 from fathom.data.columns import emptied
 from fathom.data.selection import Selection, is_large
-from fathom.errors import SchemaError, unknown_name
+from fathom.errors import SchemaError, listed, unknown_name
 from fathom.schema import Schema
 from fathom.signals import Role
 
@@ -142,11 +143,14 @@ def _check_inputs(schema: Schema, roles: Mapping[str, str]) -> None:
     Raises:
         SchemaError: every column but the targets was found to be of no use.
     """
-    left_out = [column for column in schema.of_role(Role.IGNORE) if column.name not in roles]
-    if left_out and not schema.of_role(Role.INPUT):
-        told = "; ".join(f"{column.name}: {column.reason}" for column in left_out[:3])
+    others = [column for column in schema.columns if column.role not in (Role.INPUT, Role.TARGET)]
+    others = [column for column in others if roles.get(column.name) != Role.IGNORE]
+    if others and not schema.of_role(Role.INPUT):
+        told = listed(
+            [f"{column.name}: {column.reason if column.role is Role.IGNORE else column.role}" for column in others]
+        )
         raise SchemaError(
-            f"no column is left to learn from ({told}); to use one all the same: --role {left_out[0].name}=input"
+            f"no column is left to learn from ({told}); to use one all the same: --role {others[0].name}=input"
         )
 
 
@@ -204,8 +208,9 @@ def _only(source: Source) -> pa.Table:
 
 def _counts(source: Source) -> str:
     parts = ", ".join(f"{table.num_rows:,} {name}" for name, table in source.parts.items())
-    rows = parts if len(source.parts) > 1 else f"{source.parts['train'].num_rows:,}"
-    return f"{rows} rows, {source.parts['train'].num_columns} columns"
+    train = source.parts["train"]
+    rows = f"{parts} rows" if len(source.parts) > 1 else counted(train.num_rows, "row")
+    return f"{rows}, {counted(train.num_columns, 'column')}"
 
 
 def _as_lines(schema: Schema) -> str:
