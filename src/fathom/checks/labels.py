@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -184,11 +185,14 @@ def _told_by_words(words: Any) -> Probabilities:
 def _told_by_features(features: np.ndarray) -> Probabilities:
     """The mean of a linear model and of trees: what both are sure of is seldom the weakness of one."""
     from sklearn.ensemble import ExtraTreesClassifier
+    from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
 
     def tell(learned: np.ndarray, classes: np.ndarray, others: np.ndarray) -> np.ndarray:
         trees = ExtraTreesClassifier(50, min_samples_leaf=2, random_state=0).fit(features[learned], classes)
-        linear = LogisticRegression(max_iter=50, tol=1e-2).fit(features[learned], classes)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)  # roughly is enough
+            linear = LogisticRegression(max_iter=50, tol=1e-2).fit(features[learned], classes)
         found: np.ndarray = (trees.predict_proba(features[others]) + linear.predict_proba(features[others])) / 2
         return found
 

@@ -6,6 +6,8 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from fathom.checks.check import CHECKS, SEVERITIES, Finding, counted
 from fathom.checks.examined import Examined
 from fathom.errors import ConfigError
@@ -43,7 +45,9 @@ def run_checks(
         seconds = entry.facts["seconds"](examined) if "seconds" in entry.facts else 0.0
         if seconds > limit_s:
             found.append(_left_out(entry, seconds))
-        else:
+            continue
+        # A product of sane matrices now and then raises the processor's flag for invalid numbers, by chance.
+        with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
             found += entry.factory(examined, **options)
     return tuple(sorted(found, key=lambda finding: SEVERITIES.index(finding.severity)))
 
