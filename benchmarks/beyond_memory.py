@@ -114,7 +114,8 @@ def _section(found: dict[str, dict[str, Any]], asked: argparse.Namespace) -> str
         f"{found['files']['start_data_mb']:,.0f} MB before anything is read), batch {BATCH}: "
         f"{ratio:.2f} of the speed in memory. The file cache is emptied at each new epoch."
     )
-    parts = [told, told_with(COMMAND, ("torch", "fathom-nn", "pyarrow")), table(HEAD, rows)]
+    command = f"{COMMAND} --limit-mb {asked.limit_mb} --times {asked.times} --epochs {asked.epochs}"
+    parts = [told, told_with(command, ("torch", "fathom-nn", "pyarrow")), table(HEAD, rows)]
     return "## Beyond memory\n\n" + "\n\n".join(parts)
 
 
