@@ -8,6 +8,7 @@ import pytest
 from fathom.checks import CHECKS, Finding, brief, checked_choices, run_checks
 from fathom.checks.check import SEVERITIES, option, percent
 from fathom.errors import ConfigError, listed
+from fathom.registry import Entry
 
 
 def leaky(random: np.random.Generator) -> dict[str, np.ndarray]:
@@ -101,3 +102,12 @@ def test_options_are_written_as_a_shell_takes_them():
 
 def test_long_lists_are_cut():
     assert listed([1, 2, 3], 2) == "1, 2 and 1 more"
+
+
+def test_a_flag_that_the_processor_raises_by_chance_is_no_warning(examine, random, monkeypatch):
+    def divides(examined):
+        yield Finding("divides", "note", str(np.zeros(1) / np.zeros(1)), "")
+
+    entry = Entry("divides", divides, {"cost": "cheap", "needs": ()})
+    monkeypatch.setattr("fathom.checks.running.CHECKS", [entry])
+    assert [finding.message for finding in run_checks(examine(leaky(random), "y"))] == ["[nan]"]
