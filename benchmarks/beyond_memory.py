@@ -2,7 +2,8 @@
 
 The process that trains from files may have no more than LIMIT of its own memory (RLIMIT_DATA); the file cache is
 emptied at each new epoch, so that every epoch reads the disk. The other one holds the same encoded rows in memory,
-without a limit, and trains the same network for the same number of steps.
+without a limit, and trains the same network for the same number of steps. Both compute with one thread: the thread that
+reads ahead needs a processor, beside which two threads of a small network wait for each other.
 """
 
 from __future__ import annotations
@@ -123,7 +124,6 @@ def _section(found: dict[str, dict[str, Any]], asked: argparse.Namespace) -> str
 
 
 def _measured(asked: argparse.Namespace) -> dict[str, Any]:
-    from fathom.runtime import available_threads
     from fathom.training.budget import Budget
     from fathom.training.engine import Trainer
 
@@ -132,7 +132,7 @@ def _measured(asked: argparse.Namespace) -> dict[str, Any]:
     _limit(asked.limit_mb << 20)
     watch = Watch(path.parent)
     with _task(path, watch, in_memory=in_memory) as task:
-        trainer = Trainer(task, batch_size=BATCH, threads=available_threads())
+        trainer = Trainer(task, batch_size=BATCH, threads=1)
         outcome = trainer.run(Budget(epochs=asked.epochs))
     watch.stop()
     return {
