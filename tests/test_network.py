@@ -11,7 +11,8 @@ import torch
 
 from fathom.errors import ConfigError
 from fathom.heads import HEADS
-from fathom.network import Layout, Network, choose_layout
+from fathom.layout import Layout, choose_layout
+from fathom.network import Network
 from fathom.registry import Choice, Entry
 from fathom.runtime import seeded
 from fathom.schema import Schema
@@ -99,6 +100,66 @@ def test_a_net_is_named_for_one_kind_or_for_all_together():
     assert (branches["input/picture"], body) == (["convnet"], "mlp")
 
 
+def test_a_net_brings_the_entries_that_it_names_but_those_of_the_user_come_first():
+    branches, body, _ = names(layout(["size", "colour"], ["class"], net=Choice("tabm")))
+    assert (branches, body) == ({"pack/number": ["piecewise_linear"], "pack/category": ["embed"]}, "tabm")
+    branches, body, _ = names(
+        layout(["size", "colour"], ["class"], net=Choice("tabm"), nets={"number": Choice("scale")})
+    )
+    assert (branches["pack/number"], body) == (["scale"], "tabm")
+
+
+def test_every_column_is_a_token_of_the_transformers_width():
+    chosen = {"net": Choice("ft_transformer", {"width": 16})}
+    branches, body, _ = names(layout(["size", "colour", "picture"], ["class"], **chosen))
+    assert (branches, body) == (
+        {
+            "pack/number": ["scale", "feature_tokens"],
+            "pack/category": ["embed", "feature_tokens"],
+            "input/picture": ["convnet", "feature_tokens"],
+        },
+        "ft_transformer",
+    )
+    built, batch = network(["size", "colour", "picture"], ["class"], **chosen)
+    assert built.body.first is None
+    before = built(batch).vector
+    for key in built.input_keys:
+        assert not torch.allclose(built({**batch, key: batch[key].flip(0)}).vector, before), key
+    default = layout(["size"], ["class"], nets={"tokens": Choice("default", {"depth": 1})})
+    assert default.body == Choice("ft_transformer", {"depth": 1})
+
+
+def test_tokens_of_differing_widths_are_refused():
+    nets = {"tokens": Choice("ft_transformer", {"width": 16})}
+    found = schema(["size", "colour"], ["class"])
+    chosen = choose_layout(found.inputs(), found.targets(), nets=nets)
+    wider = {**chosen.branches, "pack/number": (Choice("scale"), Choice("feature_tokens", {"width": 24}))}
+    with pytest.raises(ConfigError, match="tokens of widths 16 and 24 cannot be joined"):
+        Network(found.inputs(), found.targets(), Layout(wider, chosen.body, chosen.heads))
+
+
+@pytest.mark.parametrize("net", ["tabm", "ft_transformer", "tab_resnet", "mlp"])
+@pytest.mark.parametrize("number", ["scale", "piecewise_linear", "piecewise_encoding", "periodic"])
+def test_what_was_computed_before_gives_the_same_answer(net, number):
+    chosen = {"net": Choice(net), "nets": {"number": Choice(number)}}
+    built, batch = network(["size", "colour"], ["class"], **chosen)
+    batch["pack/number"][::3] = torch.nan
+    ready = built.prepared(batch)
+    assert "pack/number" not in ready
+    torch.testing.assert_close(built(ready).vector, built(batch).vector)
+    assert len(built.predict(ready)["class"]["probability"]) == ROWS
+
+
+def test_the_columns_of_all_inputs_are_told_apart():
+    built, _ = network(["size", "price", "colour"], ["class"], net=Choice("tabm", {"members": 2}))
+    width = built.branches[0].gives.width // 2
+    for scales in built.body.first_scale.view(2, -1):
+        assert [len(part.unique()) for part in (scales[:width], scales[width : 2 * width], scales[2 * width :])] == [
+            1
+        ] * 3
+        assert len(scales.unique()) == 3
+
+
 def test_options_alone_are_those_of_the_net_that_would_be_taken():
     assert layout(["picture"], ["class"], net=Choice("default", {"depth": 2})).branches["input/picture"] == (
         Choice("convnet", {"depth": 2}),
@@ -119,11 +180,18 @@ def test_without_a_target_every_input_is_rebuilt():
 @pytest.mark.parametrize(
     ("inputs", "chosen", "message"),
     [
-        (["size"], {"net": Choice("convnet")}, r"'convnet' takes image, .*nets that fit: linear, mlp, scale"),
+        (["size"], {"net": Choice("convnet")}, r"'convnet' takes image, .*nets that fit: .*linear, mlp, .*scale"),
+        (["size"], {"nets": {"vector": Choice("convnet")}}, r"'convnet' cannot stand on all vector .*linear, mlp"),
+        (["size"], {"nets": {"tokens": Choice("mlp")}}, r"'mlp' cannot stand on all tokens .*ft_transformer"),
+        (
+            ["size"],
+            {"nets": {"vector": Choice("mlp"), "tokens": Choice("ft_transformer")}},
+            r"nets.vector and nets.tokens cannot both be named",
+        ),
         (
             ["size"],
             {"nets": {"number": Choice("convnet")}},
-            r"'convnet' takes image, not number \(nets that do: scale\)",
+            r"'convnet' takes image, not number \(nets that do: .*scale\)",
         ),
         (["size"], {"nets": {"image": Choice("convnet")}}, r"unknown place for a net: 'image' \(allowed: .*number"),
         (["picture"], {"nets": {"image": Choice("scale")}}, r"'scale' takes number, not image .*convnet, flatten"),

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Collection
+from dataclasses import replace
+from functools import reduce
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from fathom.errors import ConfigError, unknown_name
+from fathom.errors import ConfigError
 from fathom.heads import HEADS
-from fathom.kinds import KINDS
+from fathom.layout import SIGNAL_PARTS, Layout, Specs
 from fathom.nets import NETS
-from fathom.registry import Choice, Entry
+from fathom.nets.first_layer import FirstLayer, first_matrix
+from fathom.registry import Choice
 from fathom.signals import (
-    WEIGHT,
     Batch,
     Loss,
     Prediction,
@@ -25,97 +26,15 @@ from fathom.signals import (
     batch_size,
     beside_key,
     entered_key,
+    is_packed,
     target_key,
+    weighted_targets,
 )
 
-__all__ = ["DEFAULT", "Layout", "Network", "choose_layout"]
+__all__ = ["Network", "steeper"]
 
-DEFAULT_BODY = "mlp"
-DEFAULT = "default"  # the name of a choice of which only options are given
-SIGNAL_PARTS = ("vector", "tokens", "maps")
 PREPARED_NUMBERS = 100_000_000  # an input that would take more numbers than this is entered batch by batch
 ROWS_AT_ONCE = 8192
-
-Specs = Mapping[str, tuple[str, Any]]
-"""A tensor's or target's name to the name of its kind and its spec."""
-
-
-@dataclass(frozen=True)
-class Layout:
-    """The nets and heads of a network, by name and options: what rebuilds it, beside the specs.
-
-    Attributes:
-        branches: for each input tensor the nets that it passes, one after another.
-        body: the net on the joined vectors of all branches, or None where one branch goes straight to the heads.
-        heads: for each target (or, with no target, each input tensor to be rebuilt) its head.
-    """
-
-    branches: Mapping[str, tuple[Choice, ...]]
-    body: Choice | None
-    heads: Mapping[str, Choice]
-
-    def state(self) -> dict[str, Any]:
-        """This layout as JSON, every default written out."""
-        return {
-            "branches": {key: [NETS.explicit(net) for net in chain] for key, chain in self.branches.items()},
-            "body": None if self.body is None else NETS.explicit(self.body),
-            "heads": {name: HEADS.explicit(head) for name, head in self.heads.items()},
-        }
-
-    @classmethod
-    def from_state(cls, state: Mapping[str, Any]) -> Layout:
-        branches = {key: tuple(map(NETS.checked, chain)) for key, chain in state["branches"].items()}
-        body = None if state["body"] is None else NETS.checked(state["body"])
-        return cls(branches, body, {name: HEADS.checked(head) for name, head in state["heads"].items()})
-
-
-def choose_layout(
-    inputs: Specs,
-    targets: Specs,
-    *,
-    net: Choice | None = None,
-    nets: Mapping[str, Choice] | None = None,
-    heads: Mapping[str, Choice] | None = None,
-) -> Layout:
-    """Join nets and heads by what they take, give and need.
-
-    Args:
-        inputs: the input tensors of a batch.
-        targets: the target columns; with none, every input is rebuilt.
-        net: a net that goes where what it takes is found; one that takes a vector stands on all inputs as they are.
-        nets: a net for each kind, or under "vector" the one on the joined vectors.
-        heads: a head for each target, where it is not its kind's default.
-
-    Raises:
-        ConfigError: a name that does not exist, or nets and heads that do not fit.
-    """
-    chosen = {place: _named(net, _default_net(place)) for place, net in (nets or {}).items()}
-    net = None if net is None else _named(net, _default_net(_main_place(inputs)))
-    allowed = {*(kind for kind, _ in inputs.values()), *SIGNAL_PARTS}
-    for place in chosen:
-        if place not in allowed:
-            raise ConfigError(unknown_name("place for a net:", place, sorted(allowed)))
-    plain = False  # whether the branches stay as they are, because the net that was named stands on all of them
-    head_net = None
-    if net is not None:
-        entry = NETS.get(net.name)
-        plain = entry.facts["takes"] == "vector" and not nets
-        if not inputs:
-            head_net = net
-        else:
-            chosen |= dict.fromkeys(_places(entry, inputs), net)
-    branches = {key: _chain(kind, chosen, plain=plain) for key, (kind, _) in inputs.items()}
-    raw = any(NETS.get(chain[-1].name).facts.get("entry") for chain in branches.values())
-    body = chosen.get("vector", Choice(DEFAULT_BODY) if raw or len(branches) > 1 else None)
-    answered = {name: _head(name, kind, dict(heads or {}), head_net) for name, (kind, _) in targets.items()}
-    for name in heads or {}:
-        if name not in targets:
-            raise ConfigError(unknown_name("target", name, targets))
-    if not targets:
-        answered = {key: Choice(_part_of(kind, "rebuild")) for key, (kind, _) in inputs.items()}
-    if head_net is not None and all(head.options.get("net") != head_net for head in answered.values()):
-        raise ConfigError(f"net {head_net.name!r} has no place: nothing comes in, and no head here holds a net")
-    return Layout(branches, None if body is None else NETS.checked(body), answered)
 
 
 class Network(nn.Module):
@@ -125,15 +44,21 @@ class Network(nn.Module):
         inputs: kind and spec of each input tensor.
         targets: kind and spec of each target.
         layout: which nets and heads.
+
+    Attributes:
+        altered: inputs that augmentation alters in each batch, so that nothing is computed of them once and for all.
     """
+
+    altered: frozenset[str] = frozenset()
 
     def __init__(self, inputs: Specs, targets: Specs, layout: Layout) -> None:
         super().__init__()
         self.input_keys = tuple(layout.branches)
         self.branches = nn.ModuleList(_Chain(layout.branches[key], inputs[key][1]) for key in self.input_keys)
-        state = _joined_spec([chain.gives for chain in self.branches])  # type: ignore[misc]
-        self.body = None if layout.body is None else NETS.build(layout.body, state)
         self._body_takes = None if layout.body is None else NETS.get(layout.body.name).facts["takes"]
+        join = _joined_tokens_spec if self._body_takes == "tokens" else _joined_spec
+        state = join([chain.gives for chain in self.branches])  # type: ignore[misc]
+        self.body = None if layout.body is None else NETS.build(layout.body, state)
         if self.body is not None:
             state = _beyond_body(self.body.gives, state)
         self.gives: SignalSpec = state
@@ -143,11 +68,22 @@ class Network(nn.Module):
         specs = {**inputs, **targets}
         self.heads = nn.ModuleList(_built_head(layout.heads[name], state, specs[name][1]) for name in self.head_names)
         self.whole_batch = any(HEADS.get(head.name).facts.get("whole_batch") for head in layout.heads.values())
+        self.members = 1  # of a stack
 
     @property
     def parts(self) -> dict[str, list[nn.Parameter]]:
         """One part, trained by one optimizer: all parameters."""
         return {"network": list(self.parameters())}
+
+    def become_stack(self, members: int) -> None:
+        """Let the rows of each of ``members`` members pass, now that the layers that learn have been stacked.
+
+        Losses are then the mean of the members', but the gradient of each is its own, as if it were alone.
+        """
+        for chain in self.branches:
+            assert isinstance(chain, _Chain)
+            chain.members = members
+        self.members, self.gives = members, replace(self.gives, members=members)
 
     def forward(self, batch: Batch) -> Signal:
         """The state on which the heads stand, from the input tensors of a batch."""
@@ -155,37 +91,71 @@ class Network(nn.Module):
             chain(batch.get(key), batch.get(entered_key(key)), batch.get(beside_key(key, "size")))
             for key, chain in zip(self.input_keys, self.branches, strict=True)
         ]
-        signal = _joined(signals) if signals else self._nothing(batch)
+        join = _joined_tokens if self._body_takes == "tokens" else _joined
+        signal = join(signals) if signals else self._nothing(batch)
         if self.body is None:
             return signal
         given = _passed(self.body, self._body_takes, signal)
         return replace(given, maps=signal.maps) if self._maps_pass_by else given
 
     def loss(self, batch: Batch, part: str) -> dict[str, Loss]:
-        """Each head's loss, in units that make the heads' losses, each over its baseline, add up to their mean."""
-        signal, weight = self(batch), batch.get(WEIGHT)
-        return {
-            name: head.loss(signal, batch[key], weight)._replace(unit=unit) for name, key, head, unit in self._answering
-        }
+        """Each head's loss, in units that make the heads' losses, each over its baseline, add up to their mean.
+
+        Of mixed samples it is that of their own targets and that of their partners', each by its share.
+        """
+        signal = self(batch)
+        found = {}
+        for name, key, head, unit in self._answering:
+            losses = [head.loss(signal, target, weight) for target, weight in weighted_targets(batch, key)]
+            loss = reduce(_added, losses)._replace(unit=unit)
+            found[name] = loss if self.members == 1 else loss._replace(total=steeper(loss.total, self.members))
+        return found
 
     def weigh(self, batch: Batch, part: str) -> dict[str, Tensor]:
         """Each head's weight in a batch, as ``loss`` returns it, known from the targets alone."""
-        weight, members = batch.get(WEIGHT), self.gives.members
-        return {name: head.weigh_members(batch[key], weight, members) for name, key, head, _ in self._answering}
+        members = self.gives.members
+        found = {}
+        for name, key, head, _ in self._answering:
+            weights = [head.weigh_members(target, weight, members) for target, weight in weighted_targets(batch, key)]
+            found[name] = reduce(torch.add, weights)
+        return found
 
     def prepared(self, tensors: Batch) -> Batch:
-        """The tensors of all rows, with what entries that learn nothing make of them: once, not every epoch."""
+        """The tensors of all rows, with what entries make of them without learning: once, not every epoch."""
         ready = dict(tensors)
         for key, chain in zip(self.input_keys, self.branches, strict=True):
             assert isinstance(chain, _Chain)
             value = tensors[key]
-            if chain.learns_at_entry or isinstance(value, Ragged) or len(value) * chain.entry_width > PREPARED_NUMBERS:
+            if key in self.altered or chain.learns_at_entry or isinstance(value, Ragged):
+                continue
+            if len(value) * chain.fixed_width > PREPARED_NUMBERS:
                 continue
             with torch.no_grad():
-                ready[entered_key(key)] = torch.cat([chain.entry(rows).vector for rows in value.split(ROWS_AT_ONCE)])
+                ready[entered_key(key)] = torch.cat([chain.fixed(rows) for rows in value.split(ROWS_AT_ONCE)])
             if key not in self.target_keys:
                 del ready[key]
         return ready
+
+    def first_layer(self) -> FirstLayer:
+        """The matrix that meets the vector of all inputs, and which column each of its features comes of.
+
+        Raises:
+            ConfigError: there is no such matrix, or a net does not tell the columns apart.
+        """
+        origins: list[tuple[str, int]] = []
+        columns: list[int] = []
+        for key, chain in zip(self.input_keys, self.branches, strict=True):
+            assert isinstance(chain, _Chain)
+            places = chain.columns(key)
+            columns += [len(origins) + place for place in places]
+            origins += [(key, place) for place in range(max(places, default=-1) + 1)]
+        body = self.body if self._body_takes == "vector" else None
+        matrix = None if body is None else first_matrix(body, len(columns))
+        if body is None or (matrix is None and body.gives.width != len(columns)):
+            raise ConfigError("training.group_l1 needs a net that stands on all inputs as one vector (use net mlp)")
+        found = [matrix] if matrix is not None else [first_matrix(head, len(columns)) for head in self.heads]
+        weights = tuple(weight for weight in found if weight is not None)
+        return FirstLayer(weights, torch.tensor(columns, device=weights[0].device), tuple(origins))
 
     def _nothing(self, batch: Batch) -> Signal:
         """What flows where nothing comes in: a vector of width 0, which tells a head how many rows to answer."""
@@ -210,6 +180,13 @@ class Network(nn.Module):
         return {name: answer for name, answer in answers.items() if answer is not None}
 
 
+def steeper(total: Tensor, times: int) -> Tensor:
+    """The same number with ``times`` the gradient."""
+    if total.requires_grad:
+        total.register_hook(lambda gradient: gradient * times)
+    return total
+
+
 class _Chain(nn.Module):
     """The nets that one input passes, the first of which takes its tensor and each other a part of a Signal."""
 
@@ -220,8 +197,10 @@ class _Chain(nn.Module):
             nets.append(NETS.build(choice, nets[-1].gives if nets else spec))
         self.nets = nn.ModuleList(nets)
         self._takes = [NETS.get(choice.name).facts["takes"] for choice in choices]
-        self._first_is_entry = bool(NETS.get(choices[0].name).facts.get("entry"))
+        facts = NETS.get(choices[0].name).facts
+        self._first_is_entry, self._has_fixed_part = bool(facts.get("entry")), bool(facts.get("fixed"))
         self.gives: SignalSpec = nets[-1].gives
+        self.members = 1
 
     @property
     def entry(self) -> Any:
@@ -229,104 +208,65 @@ class _Chain(nn.Module):
 
     @property
     def learns_at_entry(self) -> bool:
-        """Whether the first net is more than a fixed function from its tensor to a vector."""
+        """Whether the first net has no part that is a fixed function from its tensor to a vector."""
+        if self._has_fixed_part:
+            return False
         plain = self._first_is_entry and self.entry.gives.gives == ("vector",)
         return not plain or next(self.entry.parameters(), None) is not None
 
+    def fixed(self, value: Tensor) -> Tensor:
+        """What the first net makes of its tensor without learning, (B, D)."""
+        found: Tensor = self.entry.fixed(value) if self._has_fixed_part else self.entry(value).vector
+        return found
+
     @property
-    def entry_width(self) -> int:
+    def fixed_width(self) -> int:
+        """How many numbers a row of ``fixed`` holds; beside a learned part it is the tensor's own row, scaled."""
         return int(self.entry.gives.width)
+
+    def columns(self, key: str) -> tuple[int, ...]:
+        """Of each feature that the input tensor ``key`` becomes, the place of its column there.
+
+        Raises:
+            ConfigError: columns travel together, and the nets do not tell them apart.
+        """
+        if not is_packed(key):
+            return (0,) * self.gives.width
+        if not self.gives.columns:
+            raise ConfigError(
+                f"training.group_l1 cannot tell the columns of {key!r} apart behind {type(self.nets[-1]).__name__} "
+                "(name another net for that kind, as in nets.number=scale)"
+            )
+        return self.gives.columns
 
     def forward(self, value: Tensor | Ragged | None, entered: Tensor | None, frame: Tensor | None) -> Signal:
         """One input's signal.
 
         Args:
             value: a tensor of the input's kind, (B, ...); None where ``entered`` is given.
-            entered: (B, D), what the entry makes of it, where that was computed before.
+            entered: (B, D), what ``fixed`` makes of it, where that was computed before.
             frame: (B, 2), the size of the picture it came from.
         """
-        signal: Signal = self.entry(value) if entered is None else Signal(vector=entered)
+        learned = self.members > 1 and next(self.parameters(), None) is not None
+        if learned:
+            value, entered = _repeated(value, self.members), _repeated(entered, self.members)
+        signal: Signal
+        if entered is None:
+            signal = self.entry(value)
+        else:
+            signal = self.entry.learned(entered) if self._has_fixed_part else Signal(vector=entered)
         for net, takes in zip(list(self.nets)[1:], self._takes[1:], strict=True):
             signal = _passed(net, takes, signal)
+        if self.members > 1:
+            signal = replace(signal, members=self.members) if learned else signal.repeated(self.members)
         return signal if frame is None else replace(signal, frame=frame)
 
 
-def _places(entry: Entry, inputs: Specs) -> list[str]:
-    """Where a net fits: kinds that it takes itself or behind an entry, or the joined vectors."""
-    takes = entry.facts["takes"]
-    if takes == "vector":
-        return ["vector"]
-    kinds = {kind for kind, _ in inputs.values()}
-    fitting = [kind for kind in kinds if takes == kind or _entry_giving(kind, takes) is not None]
-    if not fitting:
-        others = sorted(other.name for other in NETS if other.facts["takes"] in (*kinds, "vector"))
-        raise ConfigError(
-            f"net {entry.name!r} takes {takes}, which the data does not hold (nets that fit: {', '.join(others)})"
-        )
-    return fitting
-
-
-def _named(choice: Choice, default: str) -> Choice:
-    """A choice of which only options were given, as one of the default."""
-    return Choice(default, choice.options) if choice.name == DEFAULT else choice
-
-
-def _main_place(inputs: Specs) -> str:
-    """Where a net is that is not named: the kind of the first input that has a net of its own, else on all of them."""
-    return next((kind for kind, _ in inputs.values() if KINDS.get(kind).facts.get("net")), "vector")
-
-
-def _default_net(place: str) -> str:
-    if place in SIGNAL_PARTS:
-        return DEFAULT_BODY
-    return str(KINDS.get(place).facts.get("net") or _part_of(place, "entry"))
-
-
-def _part_of(kind: str, fact: str) -> str:
-    """The net or head that a kind names for a place in the network.
-
-    Raises:
-        ConfigError: the kind cannot have that place.
-    """
-    name = KINDS.get(kind).facts.get(fact)
-    if name is None:
-        place = {"entry": "come in", "head": "be asked for", "rebuild": "be rebuilt"}[fact]
-        raise ConfigError(f"columns of kind {kind!r} cannot {place}; give them another role")
-    return str(name)
-
-
-def _chain(kind: str, chosen: Mapping[str, Choice], *, plain: bool) -> tuple[Choice, ...]:
-    """The nets that a tensor of a kind passes: the one that was named, or the kind's own."""
-    choice = NETS.checked(chosen.get(kind) or Choice(_part_of(kind, "entry") if plain else _default_net(kind)))
-    takes = NETS.get(choice.name).facts["takes"]
-    if takes == kind:
-        return (choice,)
-    entry = _entry_giving(kind, takes)
-    if entry is None:
-        fitting = sorted(other.name for other in NETS if other.facts["takes"] == kind)
-        raise ConfigError(f"net {choice.name!r} takes {takes}, not {kind} (nets that do: {', '.join(fitting)})")
-    return (Choice(entry), choice)
-
-
-def _entry_giving(kind: str, part: str) -> str | None:
-    """The name of an entry that brings a kind's tensor into the form of a part of a Signal."""
-    found = (net.name for net in NETS if net.facts.get("entry") and net.facts["takes"] == kind)
-    return next((name for name in found if part in NETS.get(name).facts["gives"]), None)
-
-
-def _head(name: str, kind: str, heads: dict[str, Choice], net: Choice | None) -> Choice:
-    default = _part_of(kind, "head")
-    choice = HEADS.checked(_named(heads.get(name) or Choice(default), default))
-    entry = HEADS.get(choice.name)
-    if entry.facts["target"] != kind:
-        fitting = sorted(head.name for head in HEADS if head.facts["target"] == kind)
-        raise ConfigError(
-            f"head {choice.name!r} answers {entry.facts['target']}, but {name!r} is of kind {kind} "
-            f"(heads that fit: {', '.join(fitting)})"
-        )
-    if net is not None and "net" in entry.options and "net" not in choice.options:
-        return HEADS.checked(Choice(choice.name, {**choice.options, "net": net}))
-    return choice
+def _repeated(value: Any, members: int) -> Any:
+    """An input's rows, once for each member."""
+    if isinstance(value, Ragged):
+        return value.select(torch.arange(len(value), device=value.offsets.device).repeat(members))
+    return value if value is None else value.repeat(members, *[1] * (value.dim() - 1))
 
 
 def _built_head(choice: Choice, state: SignalSpec, spec: Any) -> nn.Module:
@@ -341,6 +281,10 @@ def _built_head(choice: Choice, state: SignalSpec, spec: Any) -> nn.Module:
         )
     head: nn.Module = HEADS.build(choice, state, spec)
     return head
+
+
+def _added(loss: Loss, other: Loss) -> Loss:
+    return Loss(loss.total + other.total, loss.weight + other.weight)
 
 
 def _passed(net: nn.Module, takes: str | None, signal: Signal) -> Signal:
@@ -380,9 +324,36 @@ def _joined(signals: list[Signal]) -> Signal:
 def _joined_spec(specs: list[SignalSpec]) -> SignalSpec:
     if len(specs) == 1:
         return specs[0]
+    columns: list[int] = []
+    for spec in specs:
+        if "vector" in spec.gives:
+            first = max(columns, default=-1) + 1
+            columns += [first + place for place in spec.columns or range(spec.width)]
     return SignalSpec(
         width=sum(spec.width for spec in specs if "vector" in spec.gives),
         gives=tuple(part for part in SIGNAL_PARTS if any(part in spec.gives for spec in specs)),
         maps=next((spec.maps for spec in specs if spec.maps), ()),
         members=max((spec.members for spec in specs), default=1),
+        columns=tuple(columns),
     )
+
+
+def _joined_tokens(signals: list[Signal]) -> Signal:
+    """The tokens of all branches, one after another."""
+    members = max(signal.members for signal in signals)
+    signals = [signal.repeated(members) for signal in signals]
+    tokens = [signal.tokens for signal in signals if signal.tokens is not None]
+    masks = None
+    if any(signal.mask is not None for signal in signals):
+        masks = [
+            there.new_ones(there.shape[:2], dtype=torch.bool) if signal.mask is None else signal.mask
+            for there, signal in zip(tokens, signals, strict=True)
+        ]
+    return Signal(None, torch.cat(tokens, dim=1), None if masks is None else torch.cat(masks, dim=1), (), members)
+
+
+def _joined_tokens_spec(specs: list[SignalSpec]) -> SignalSpec:
+    widths = sorted({spec.width for spec in specs})
+    if len(widths) > 1:
+        raise ConfigError(f"tokens of widths {' and '.join(map(str, widths))} cannot be joined; use one width for all")
+    return SignalSpec(widths[0], ("tokens",), members=max(spec.members for spec in specs))

@@ -24,6 +24,7 @@ from fathom.specs import CategorySpec, DatetimeSpec, ImageSpec, MultilabelSpec, 
 
 __all__ = [
     "SAMPLE",
+    "SHARE",
     "WEIGHT",
     "Batch",
     "CategorySpec",
@@ -43,11 +44,14 @@ __all__ = [
     "doubled",
     "entered_key",
     "input_key",
+    "is_packed",
     "order",
     "pack_key",
+    "partner_key",
     "split_batch",
     "target_key",
     "to_device",
+    "weighted_targets",
 ]
 
 
@@ -117,11 +121,20 @@ Prediction: TypeAlias = dict[str, Tensor]
 
 WEIGHT = "weight"  # (B,) float32, where the data carries sample weights
 SAMPLE = "sample"  # (B,) int64, each sample's place in its store: augmentation draws from (seed, epoch, sample)
+SHARE = "share"  # (B,) float32 in 0 to 1, where samples are mixed: how much of each is its own, not its partner's
+
+
+PACK = "pack/"
 
 
 def pack_key(kind: str) -> str:
     """The batch's name for the one tensor in which all input columns of a packed kind travel."""
-    return f"pack/{kind}"
+    return f"{PACK}{kind}"
+
+
+def is_packed(key: str) -> bool:
+    """Whether ``key`` names a tensor in which several columns may travel."""
+    return key.startswith(PACK)
 
 
 def input_key(column: str) -> str:
@@ -145,6 +158,23 @@ def entered_key(key: str) -> str:
 def target_key(column: str) -> str:
     """The batch's name for a target."""
     return f"target/{column}"
+
+
+def partner_key(key: str) -> str:
+    """The batch's name for a target, or the sample weights, of the samples with which those of a batch are mixed."""
+    return beside_key(key, "partner")
+
+
+def weighted_targets(batch: Batch, key: str) -> list[tuple[Tensor | Ragged, Tensor | None]]:
+    """A target of each sample, and where samples are mixed that of its partner, with (B,) weights or None."""
+    weight = _plain(batch.get(WEIGHT))
+    if partner_key(key) not in batch:
+        return [(batch[key], weight)]
+    own, others = _plain(batch[SHARE]), _plain(batch.get(partner_key(WEIGHT)))
+    assert own is not None
+    pairs = (own, weight), (1 - own, others)
+    shares = [share if weights is None else share * weights for share, weights in pairs]
+    return [(batch[key], shares[0]), (batch[partner_key(key)], shares[1])]
 
 
 @dataclass(frozen=True)
@@ -261,6 +291,11 @@ class Loss(NamedTuple):
     total: Tensor
     weight: Tensor
     unit: float = 1.0
+
+
+def _plain(value: Tensor | Ragged | None) -> Tensor | None:
+    assert not isinstance(value, Ragged)
+    return value
 
 
 def _device(batch: Batch) -> torch.device:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import accumulate, chain
 from typing import Any
 
@@ -156,12 +156,14 @@ class SignalSpec:
         gives: which of "vector", "tokens", "maps" there are.
         maps: channels and stride of each map, finest first.
         members: M.
+        columns: of each feature of the vector, the place of the column that it comes of; empty where they are mixed.
     """
 
     width: int
     gives: tuple[str, ...] = ("vector",)
     maps: tuple[tuple[int, int], ...] = ()
     members: int = 1
+    columns: tuple[int, ...] = field(default=(), compare=False)
 
 
 def _joined(cls: Any, specs: list[Any]) -> Any:

@@ -22,6 +22,7 @@ OPTIONS = [
     {"class_weight": "balanced"},
     {"class_weight": "balanced", "label_smoothing": 0.3},
 ]
+FOCAL = [{**options, "focal_gamma": gamma} for options in OPTIONS for gamma in (0.5, 2.0)]
 
 
 def head(name: str = "classify", spec: CategorySpec | None = None, **options: object) -> Head:
@@ -49,13 +50,43 @@ def test_the_loss_is_the_cross_entropy_of_torch(options):
     assert_close(loss.total / loss.weight, expected)
 
 
-@pytest.mark.parametrize("options", OPTIONS)
+@pytest.mark.parametrize("options", OPTIONS + FOCAL)
 def test_the_baseline_is_the_loss_of_the_trivial_answer_on_the_training_rows(options):
     found = head(**options)
     trivial = found.trivial(len(LABELS))["probability"]
     assert unit(found.loss(answering(found, trivial.log()), LABELS, None)) == pytest.approx(
         found.baseline_loss, rel=1e-5
     )
+
+
+@pytest.mark.parametrize("options", FOCAL)
+@pytest.mark.parametrize("weighted", [False, True])
+def test_the_focal_loss_weighs_each_row_by_what_is_missing_from_its_label(options, weighted):
+    """Lin et al. 2017, equation 5, alpha being the class weight; and its slope."""
+    found, logits = head(**options), torch.randn(100, 3, dtype=torch.float64, requires_grad=True)
+    found = found.double()
+    label, rows = LABELS[:, 0] - 1, torch.linspace(0.5, 2, 100, dtype=torch.float64) if weighted else None
+    alpha = torch.tensor([100 / (3 * count) for count in COUNTS]) if "class_weight" in options else torch.ones(3)
+    likely = torch.softmax(logits, dim=1)
+    smooth = options.get("label_smoothing", 0.0)
+    wanted = (1 - smooth) * F.one_hot(label, 3) + smooth / 3
+    entropy = -(wanted * alpha.double() * likely.log()).sum(1)
+    each = (1 - likely.gather(1, label[:, None])[:, 0]) ** options["focal_gamma"] * entropy
+    expected = each.sum() if rows is None else (each * rows).sum()
+    (slope,) = torch.autograd.grad(expected, logits)
+    state = answering(found, logits.detach().clone())
+    loss = found.loss(state, LABELS, rows)
+    loss.total.backward()
+    assert_close(loss.total, expected, rtol=1e-6, atol=1e-6)
+    assert_close(state.vector.grad, slope, rtol=1e-6, atol=1e-6)
+    assert_close(loss.weight, found.weigh(LABELS, rows))
+
+
+def test_the_focal_loss_has_a_slope_where_the_answer_is_sure():
+    found = head(focal_gamma=0.5)
+    state = answering(found, torch.tensor([[100.0, 0.0, 0.0], [0.0, 0.0, 0.0]]))
+    found.loss(state, torch.tensor([[1], [0]]), None).total.backward()
+    assert state.vector.grad.isfinite().all()
 
 
 def test_the_trivial_answer_is_the_share_of_each_class():

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from fathom.heads import HEADS, METRICS, Head
 from fathom.kinds import KINDS, Kind
+from fathom.nets.members import MemberLinear
 from fathom.registry import Choice, Entry
 from fathom.runtime import seeded
 from fathom.signals import Loss, Ragged, Signal, SignalSpec
@@ -259,6 +260,29 @@ def test_members_that_agree_weigh_more_and_answer_alike(one):
     assert all(torch.allclose(first[k].float(), second[k].float(), rtol=1e-4, atol=1e-3) for k in first)
 
 
+def of_member(member: int, head: Head, one: Asked) -> Head:
+    """A head for one member, with that member's weights."""
+    weights = head.state_dict()
+    for name, layer in head.named_modules():
+        if isinstance(layer, MemberLinear):
+            weights[f"{name}.weight"] = layer.weight[member].mT
+            weights[f"{name}.bias"] = layer.bias.view(layer.members, -1)[member]
+    alone = built(one)
+    alone.load_state_dict(weights)
+    return alone.eval()
+
+
+@EVERY
+def test_each_member_has_an_output_layer_of_its_own(one):
+    excuse(one, "members")
+    if one.entry.facts["needs"] != "vector":
+        pytest.skip("it does not stand on a vector")
+    head = built(one, members=2).eval()
+    alike = signal().repeated(2)
+    loss = head.loss(alike, one.target, None).total
+    assert not torch.allclose(loss, 2 * of_member(0, head, one).loss(signal(), one.target, None).total)
+
+
 @EVERY
 def test_members_that_differ_are_averaged(one):
     excuse(one, "members")
@@ -271,13 +295,14 @@ def test_members_that_differ_are_averaged(one):
         tuple(torch.cat(levels) for levels in zip(first.maps, second.maps, strict=True)),
         members=2,
     )
+    alone = [of_member(member, head, one) for member in range(2)]
     joint = head.loss(both, one.target, None).total
-    apart = head.loss(first, one.target, None).total + head.loss(second, one.target, None).total
+    apart = alone[0].loss(first, one.target, None).total + alone[1].loss(second, one.target, None).total
     torch.testing.assert_close(joint, apart, rtol=1e-4, atol=1e-4)
     for name, value in head.predict(both).items():
         assert len(value) == ROWS
         if value.is_floating_point() and name in ("probability", "q0.5"):
-            mean = (head.predict(first)[name] + head.predict(second)[name]) / 2
+            mean = (alone[0].predict(first)[name] + alone[1].predict(second)[name]) / 2
             torch.testing.assert_close(value, mean, rtol=1e-4, atol=1e-4)
 
 

@@ -155,6 +155,7 @@ def prediction_of(seed: int = 0, rows: int = ROWS) -> dict[str, tuple[np.ndarray
     cells = draw.integers(0, 3, (rows, 4))
     index = np.where(draw.random((rows, 4)) < 0.7, cells, 1)
     takes = {"accuracy": "p", "macro_f1": "p", "auc": "p", "log_loss": "p", "cell_accuracy": "i"}
+    takes |= {"brier": "p", "ece": "p", "label_brier": "s", "label_ece": "s"}
     takes |= dict.fromkeys(("micro_f1", "label_macro_f1", "subset_accuracy", "average_precision"), "s")
     given = {"p": (labels, {"probability": probability}), "i": (cells, {"index": index}), "v": (numbers, guesses)}
     given["s"] = sets(seed, rows)

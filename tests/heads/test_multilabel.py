@@ -102,6 +102,33 @@ def test_balanced_labels_weigh_alike_whether_rare_or_not():
     assert head(class_weight="balanced").baseline_loss > head().baseline_loss
 
 
+@pytest.mark.parametrize("gamma", [0.5, 2.0])
+@pytest.mark.parametrize("smoothing", [0.0, 0.2])
+@pytest.mark.parametrize("weight", ["none", "balanced"])
+def test_the_focal_loss_weighs_each_label_by_what_is_missing(gamma, smoothing, weight):
+    """Lin et al. 2017, equation 4, for each label by itself, and its slope; the usual answer costs the baseline."""
+    options = {"label_smoothing": smoothing, "class_weight": weight}
+    built = head(**options, focal_gamma=gamma).double()
+    rows = [[k + 1 for k, count in enumerate(SPEC.counts) if row < count] for row in range(int(SPEC.rows))]
+    truth = torch.tensor([[float(row < count) for count in SPEC.counts] for row in range(int(SPEC.rows))]).double()
+    state = torch.randn(len(rows), 4, dtype=torch.float64, requires_grad=True)
+    likely = torch.sigmoid(built.output(state))
+    wanted, positive = truth * (1 - smoothing) + smoothing / 2, (SPEC.rows - truth.sum(0)) / truth.sum(0)
+    positive = positive if weight == "balanced" else torch.ones(3)
+    entropy = -(positive * wanted * likely.log() + (1 - wanted) * (1 - likely).log())
+    expected = ((truth - likely).abs() ** gamma * entropy).sum()
+    (slope,) = torch.autograd.grad(expected, state)
+    other = state.detach().clone().requires_grad_()
+    loss = built.loss(Signal(vector=other), labels(*rows), None)
+    loss.total.backward()
+    torch.testing.assert_close(loss.total, expected, rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(other.grad, slope, rtol=1e-5, atol=1e-5)
+    usual = torch.logit(built.trivial(len(rows))["probability"].double())
+    built.output = torch.nn.Identity()
+    always = built.loss(Signal(vector=usual), labels(*rows), None)
+    assert float(always.total / always.weight) == pytest.approx(built.baseline_loss, rel=1e-5)
+
+
 def test_a_column_with_one_label_in_every_row_has_a_baseline():
     built = head(MultilabelSpec((50.0,), 50.0, 1, False))
     assert built.baseline_loss == pytest.approx(math.log(2))

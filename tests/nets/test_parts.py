@@ -15,16 +15,19 @@ from fathom.registry import Choice
 from fathom.runtime import seeded
 from fathom.signals import ImageSpec, SignalSpec
 
-X = torch.linspace(-4, 4, 81, dtype=torch.float64)
+X = torch.linspace(-8, 8, 161, dtype=torch.float64)
 
 FORMULAS = {
     "sigmoid": lambda x: 1 / (1 + torch.exp(-x)),
     "tanh": lambda x: (torch.exp(x) - torch.exp(-x)) / (torch.exp(x) + torch.exp(-x)),
     "relu": lambda x: torch.clamp(x, min=0),
+    "relu6": lambda x: torch.clamp(x, min=0, max=6),
     "leaky_relu": lambda x: torch.where(x > 0, x, 0.01 * x),
     "elu": lambda x: torch.where(x > 0, x, torch.exp(x) - 1),
     "gelu": lambda x: x * 0.5 * (1 + torch.erf(x / math.sqrt(2))),
     "silu": lambda x: x / (1 + torch.exp(-x)),
+    "selu": lambda x: 1.0507009873554805 * torch.where(x > 0, x, 1.6732632423543772 * (torch.exp(x) - 1)),
+    "mish": lambda x: x * torch.tanh(torch.log(1 + torch.exp(x))),
 }
 OPTIONS = [
     ({"name": "leaky_relu", "slope": 0.3}, lambda x: F.leaky_relu(x, 0.3)),
@@ -99,6 +102,14 @@ def test_layer_norm_centres_each_row_over_its_features(dimensions, shape):
     # Features that differ in their level: a norm of each feature alone would take that away.
     x = torch.randn(shape) * 3 + 5 * torch.arange(6.0).view(-1, *[1] * (len(shape) - 2))
     torch.testing.assert_close(NORMS.build("layer", 6, dimensions)(x), F.layer_norm(x, shape[1:]))
+
+
+@pytest.mark.parametrize(("features", "groups", "found"), [(64, 8, 8), (24, 32, 6), (30, 8, 6), (6, 8, 1), (2, 8, 1)])
+@pytest.mark.parametrize("places", [(), (5, 4)])
+def test_group_norm_centres_each_row_over_groups_of_at_least_four_features(features, groups, found, places):
+    x = torch.randn(16, features, *places) * 3 + 5 * torch.arange(features).view(-1, *[1] * len(places))
+    y = NORMS.build(Choice("group", {"groups": groups}), features, 2 if places else 1)(x)
+    torch.testing.assert_close(y, F.group_norm(x, found))
 
 
 @pytest.mark.parametrize("dimensions", [1, 2])

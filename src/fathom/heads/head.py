@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import TypeVar
 
+import torch
 from torch import Tensor, nn
 
 from fathom.registry import Registry
@@ -14,7 +16,9 @@ __all__ = ["HEADS", "METRICS", "Head"]
 
 HEADS = Registry("head", "fathom.heads")
 """Facts of a head: ``target`` (the kind that it answers), ``needs`` (the part of a Signal that it stands on, or
-None), ``metrics`` (names, the first being the one to quote) and ``whole_batch`` (its loss is no sum over rows)."""
+None), ``metrics`` (names, the first being the one to quote), ``probabilities`` (of what it gives some: "classes" or
+"labels"), ``whole_batch`` (its loss is no sum over rows) and ``stacks`` (it calls its layers as modules, row by row, so
+that those of several members can be stacked)."""
 
 MaybeTensor = TypeVar("MaybeTensor", Tensor, Tensor | None)
 
@@ -53,6 +57,14 @@ class Head(nn.Module, ABC):
     @abstractmethod
     def predict(self, signal: Signal) -> Prediction:
         """Tensors of (B, ...), averaged over members."""
+
+    def combined(self, predictions: Sequence[Prediction]) -> Prediction:
+        """The prediction of several such heads together: the mean of theirs."""
+        return {key: torch.stack([prediction[key] for prediction in predictions]).mean(0) for key in predictions[0]}
+
+    def tempered(self, prediction: Prediction, temperature: float) -> Prediction:
+        """The prediction with its probabilities made even (above 1) or sharp (below 1); here there are none."""
+        return prediction
 
     def truth(self, target: Tensor | Ragged) -> Tensor:
         """What the prediction of columns that travel together is measured against, (B, ...)."""

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from fathom.heads.head import METRICS
+from fathom.heads.metrics import calibration_error
 
 __all__: list[str] = []
 
@@ -50,6 +51,21 @@ def average_precision(truth: np.ndarray, prediction: Values, weight: np.ndarray)
     having = np.flatnonzero(truth[:, :-1].any(axis=0))
     parts = [_precision(truth[:, k], prediction["probability"][:, k], weight) for k in having]
     return _mean_of_known(np.stack(parts, axis=1)) if parts else np.full(len(weight), np.nan)
+
+
+@METRICS.register("label_brier", higher=False)
+def label_brier(truth: np.ndarray, prediction: Values, weight: np.ndarray) -> np.ndarray:
+    """The mean over labels of the squared distance from a label's probability to 1 where it is there, else 0."""
+    rows = np.square(prediction["probability"] - truth[:, :-1]).mean(axis=1)
+    return weight @ rows / weight.sum(axis=1)
+
+
+@METRICS.register("label_ece", higher=False)
+def label_ece(truth: np.ndarray, prediction: Values, weight: np.ndarray) -> np.ndarray:
+    """Expected calibration error of the labels' probabilities, the mean over labels."""
+    probability = prediction["probability"]
+    parts = [calibration_error(probability[:, k], truth[:, k], weight) for k in range(probability.shape[1])]
+    return np.mean(parts, axis=0)
 
 
 def _precision(positive: np.ndarray, rank: np.ndarray, weight: np.ndarray) -> np.ndarray:

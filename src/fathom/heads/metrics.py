@@ -15,10 +15,11 @@ import numpy as np
 
 from fathom.heads.head import METRICS
 
-__all__ = ["Score", "score"]
+__all__ = ["Score", "calibration_error", "score"]
 
 RESAMPLES = 500
 CELLS_AT_ONCE = 1 << 21  # of weights; several arrays of that many are in memory together
+CALIBRATION_BINS = 15
 CONFIDENCE_QUANTILE = 1.959963984540054  # of the normal distribution, for 95 % in the middle
 
 Values = Mapping[str, np.ndarray]
@@ -80,6 +81,35 @@ def log_loss(truth: np.ndarray, prediction: Values, weight: np.ndarray) -> np.nd
     given = np.take_along_axis(probability, np.minimum(truth, probability.shape[1] - 1)[:, None], axis=1)[:, 0]
     given = np.where(truth < probability.shape[1], given, 0.0)
     return _mean(-np.log(np.maximum(given, 1e-15)), weight)
+
+
+@METRICS.register("brier", higher=False)
+def brier(truth: np.ndarray, prediction: Values, weight: np.ndarray) -> np.ndarray:
+    """The mean of the squared distance from the probabilities to 1 for the true class and 0 for the others."""
+    probability = prediction["probability"]
+    right = truth[:, None] == np.arange(probability.shape[1])
+    unseen = truth >= probability.shape[1]
+    return _mean(np.square(probability - right).sum(axis=1) + unseen, weight)
+
+
+@METRICS.register("ece", higher=False)
+def ece(truth: np.ndarray, prediction: Values, weight: np.ndarray) -> np.ndarray:
+    """Expected calibration error: how far the likeliest class's probability is from how often it is right.
+
+    Source: Guo et al. (2017, equation 3), with bins of equal width.
+    """
+    probability = prediction["probability"]
+    return calibration_error(probability.max(axis=1), probability.argmax(axis=1) == truth, weight)
+
+
+def calibration_error(probability: np.ndarray, right: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """(R,) the mean over rows of the gap, in each bin of probabilities (N,), to the share that is right."""
+    gap = probability - right
+    place = np.minimum((probability * CALIBRATION_BINS).astype(int), CALIBRATION_BINS - 1)
+    used = np.unique(place)
+    gaps = np.stack([weight[:, place == k] @ gap[place == k] for k in used], axis=1)  # (R, bins)
+    error: np.ndarray = np.abs(gaps).sum(axis=1) / weight.sum(axis=1)
+    return error
 
 
 @METRICS.register("macro_f1", higher=True)

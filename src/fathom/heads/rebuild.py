@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from fathom.heads.head import HEADS, Head, for_members, over_members
+from fathom.nets.members import output_layer
 from fathom.registry import Range
 from fathom.signals import ImageSpec, Loss, Prediction, Ragged, Signal, SignalSpec
 
@@ -45,7 +46,7 @@ class RebuildImage(Head):
         self.size = (target.height, target.width)
         small = (-(-target.height // STRIDE), -(-target.width // STRIDE))
         self.decoder = nn.Sequential(
-            nn.Linear(state.width, channels * small[0] * small[1]),
+            output_layer(state, channels * small[0] * small[1]),
             nn.ReLU(),
             nn.Unflatten(1, (channels, *small)),
             nn.Upsample(scale_factor=2),

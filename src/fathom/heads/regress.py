@@ -6,17 +6,18 @@ from typing import Annotated, Literal
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from fathom.errors import ConfigError
 from fathom.heads.head import HEADS, Head, for_members, over_members
+from fathom.nets.members import output_layer
 from fathom.registry import Range
 from fathom.signals import Loss, NumberSpec, Prediction, Ragged, Signal, SignalSpec
 
 __all__ = ["Quantiles", "Regress"]
 
 
-@HEADS.register("regress", target="number", needs="vector", metrics=("r2", "rmse", "mae"))
+@HEADS.register("regress", target="number", needs="vector", metrics=("r2", "rmse", "mae"), stacks=True)
 class Regress(Head):
     """One number, or each of several that travel together, on a standardised scale.
 
@@ -40,7 +41,7 @@ class Regress(Head):
         delta: Annotated[float, Range(1e-3, 100, log=True)] = 1.0,
     ) -> None:
         super().__init__()
-        self.output = nn.Linear(state.width, target.count)
+        self.output = output_layer(state, target.count)
         self.robust, self.delta = estimate == "robust", delta
         trivial = torch.tensor(target.centre if self.robust else target.mean, dtype=torch.float64)
         _register_scale(self, target)
@@ -83,6 +84,7 @@ class Regress(Head):
     target="number",
     needs="vector",
     metrics=("pinball", "coverage", "r2", "rmse", "mae"),
+    stacks=True,
     exempt=dict.fromkeys(
         ("blocks", "lists of three"),
         "quantiles are asked of one number; those of a vector's numbers would need two directions",
@@ -116,7 +118,7 @@ class Quantiles(Head):
         if target.count != 1 or not levels or list(levels) != sorted(set(levels)):
             raise ConfigError(f"head quantiles needs one number and increasing levels; got {target.count} and {levels}")
         self.names = [f"q{level:g}" for level in levels]
-        self.output = nn.Linear(state.width, len(levels))
+        self.output = output_layer(state, len(levels))
         _register_scale(self, target)
         self.register_buffer("levels", torch.tensor(levels), persistent=False)
         edges = torch.tensor(target.edges[0], dtype=torch.float64)

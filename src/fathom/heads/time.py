@@ -14,7 +14,7 @@ __all__ = ["RegressTime"]
 SECONDS_A_DAY = 86_400
 
 
-@HEADS.register("regress_time", target="datetime", needs="vector", metrics=("r2", "rmse", "mae"))
+@HEADS.register("regress_time", target="datetime", needs="vector", metrics=("r2", "rmse", "mae"), stacks=True)
 class RegressTime(Head):
     """The days since the earliest training row, of one moment or of several that travel together; squared error.
 

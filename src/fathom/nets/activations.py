@@ -33,6 +33,12 @@ def relu() -> nn.Module:
     return nn.ReLU()
 
 
+@ACTIVATIONS.register("relu6")
+def relu6() -> nn.Module:
+    """max(0, x), at most 6 (Krizhevsky 2010)."""
+    return nn.ReLU6()
+
+
 @ACTIVATIONS.register("leaky_relu")
 def leaky_relu(*, slope: Annotated[float, Range(0, 1)] = 0.01) -> nn.Module:
     """x where positive, slope·x where negative."""
@@ -55,3 +61,15 @@ def gelu(*, approximate: Literal["none", "tanh"] = "none") -> nn.Module:
 def silu() -> nn.Module:
     """x·sigmoid(x) (Elfwing et al. 2018; also called swish)."""
     return nn.SiLU()
+
+
+@ACTIVATIONS.register("selu")
+def selu() -> nn.Module:
+    """1.051·x where positive, 1.758·(exp(x) - 1) where negative (Klambauer et al. 2017, equation 2)."""
+    return nn.SELU()
+
+
+@ACTIVATIONS.register("mish")
+def mish() -> nn.Module:
+    """x·tanh(log(1 + exp(x))) (Misra 2020)."""
+    return nn.Mish()

@@ -48,6 +48,7 @@ class Calendar(nn.Module):
         ]
         years = [(place, *spec.years[j]) for place, part, j in found if part == "year"]
         cycles = [(place, *CYCLES[part]) for place, part, _ in found if part in CYCLES]
+        of_years, of_cycles = ([j for _, part, j in found if (part in CYCLES) is cyclic] for cyclic in (False, True))
         self._register("days", list(spec.places), torch.int64)
         self._register("day_factor", [2 / span for span in spec.span])
         self._register("years", [place for place, _, _ in years], torch.int64)
@@ -56,9 +57,10 @@ class Calendar(nn.Module):
         self._register("cyclic", [place for place, _, _ in cycles], torch.int64)
         self._register("frequency", [2 * math.pi / steps for _, steps, _ in cycles])
         self._register("phase", [first for _, _, first in cycles])
-        missing = [place for place, lacks in zip(spec.places, spec.elapsed.missing, strict=True) if lacks]
-        self._register("flagged", missing, torch.int64)
-        self.gives = SignalSpec(spec.count + len(years) + 2 * len(cycles) + len(missing))
+        missing = [j for j, lacks in enumerate(spec.elapsed.missing) if lacks]
+        self._register("flagged", [spec.places[j] for j in missing], torch.int64)
+        columns = (*range(spec.count), *of_years, *of_cycles, *of_cycles, *missing)
+        self.gives = SignalSpec(len(columns), columns=columns)
 
     def _register(self, name: str, values: list[int] | list[float], kind: torch.dtype = torch.float32) -> None:
         self.register_buffer(name, torch.tensor(values, dtype=kind), persistent=False)

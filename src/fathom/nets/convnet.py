@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from torch import Tensor, nn
 
 from fathom.nets import ACTIVATIONS, INITIALIZATIONS, NETS, NORMS
+from fathom.nets.dropout import Dropout
 from fathom.nets.initialization import initialize
 from fathom.nets.inputs import Pixels
 from fathom.nets.mlp import dense_stack
@@ -58,7 +59,7 @@ class ConvNet(nn.Module):
                 height, width, stride = height // 2, width // 2, stride * 2
             maps.append((outside, stride))
             inside = outside
-        hidden = [nn.Flatten()] + ([nn.Dropout(dropout)] if dropout else [])
+        hidden = [nn.Flatten()] + ([Dropout(dropout)] if dropout else [])
         self.dense = nn.Sequential(
             *hidden, dense_stack(inside * height * width, dense, activation, Choice("none"), dropout)
         )

@@ -45,7 +45,7 @@ class Scale(nn.Module):
         self.register_buffer("shift", (-torch.tensor(centre, dtype=torch.float64) * factor).float(), persistent=False)
         flagged = torch.tensor(spec.missing).nonzero().squeeze(1)
         self.register_buffer("flagged", flagged, persistent=False)
-        self.gives = SignalSpec(spec.count + len(flagged))
+        self.gives = SignalSpec(spec.count + len(flagged), columns=(*range(spec.count), *flagged.tolist()))
 
     def forward(self, numbers: Tensor) -> Signal:
         """numbers (B, count), NaN where missing, to a vector (B, D)."""
@@ -66,7 +66,7 @@ def _farthest(spec: NumberSpec) -> float:
     return max(max(edges[-1] - centre, centre - edges[0]) / scale for edges, centre, scale in columns)
 
 
-@NETS.register("embed", takes="category", gives=("vector",), entry=True)
+@NETS.register("embed", takes="category", gives=("vector",), entry=True, stacks=True)
 class Embed(nn.Module):
     """Categories as numbers: one-hot where they are few, a learned vector where they are many.
 
@@ -99,7 +99,9 @@ class Embed(nn.Module):
         self.tables = nn.ModuleList(
             nn.Embedding(spec.sizes[j] + 1, width, padding_idx=0) for j, width in zip(self.many, widths, strict=True)
         )
-        self.gives = SignalSpec(self.num_hot + sum(widths))
+        columns = [j for j in few for _ in range(spec.sizes[j])]
+        columns += [j for j, width in zip(self.many, widths, strict=True) for _ in range(width)]
+        self.gives = SignalSpec(len(columns), columns=tuple(columns))
 
     def forward(self, categories: Tensor) -> Signal:
         """categories (B, count) int64, 0 where unknown, to a vector (B, D)."""

@@ -7,6 +7,7 @@ from typing import Annotated
 from torch import Tensor, nn
 
 from fathom.nets import ACTIVATIONS, INITIALIZATIONS, NETS, NORMS
+from fathom.nets.dropout import Dropout
 from fathom.nets.initialization import initialize
 from fathom.registry import Choice, Range
 from fathom.signals import Signal, SignalSpec
@@ -27,7 +28,7 @@ class Linear(nn.Module):
         return Signal(vector=vector)
 
 
-@NETS.register("mlp", takes="vector", gives=("vector",))
+@NETS.register("mlp", takes="vector", gives=("vector",), stacks=True)
 class MLP(nn.Module):
     """Multilayer perceptron: each layer a matrix, a norm, an activation and dropout.
 
@@ -69,6 +70,6 @@ def dense_stack(width: int, hidden: tuple[int, ...], activation: Choice, norm: C
             layers.append(NORMS.build(norm, features, 1))
         layers.append(ACTIVATIONS.build(activation))
         if dropout:
-            layers.append(nn.Dropout(dropout))
+            layers.append(Dropout(dropout))
         width = features
     return nn.Sequential(*layers)

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from torch import nn
 
 from fathom.nets import NORMS
+from fathom.registry import Range
 
 __all__: list[str] = []
+
+SMALLEST_GROUP = 4  # features: what is normalised with itself alone is 0
 
 
 @NORMS.register("none")
@@ -25,3 +30,10 @@ def batch(features: int, dimensions: int) -> nn.Module:
 def layer(features: int, dimensions: int) -> nn.Module:
     """Each row over its features (Ba et al. 2016); for maps, over channels and places together."""
     return nn.GroupNorm(1, features) if dimensions == 2 else nn.LayerNorm(features)
+
+
+@NORMS.register("group")
+def group(features: int, dimensions: int, *, groups: Annotated[int, Range(1, 1024, log=True)] = 32) -> nn.Module:
+    """Each row over groups of its features (Wu and He 2018), fewer where they do not divide or would hold under 4."""
+    most = max(1, min(groups, features // SMALLEST_GROUP))
+    return nn.GroupNorm(next(count for count in range(most, 0, -1) if features % count == 0), features)

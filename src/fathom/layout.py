@@ -1,0 +1,231 @@
+"""Which nets and heads a network is made of: chosen by what they take, give and need, and kept by name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from fathom.errors import ConfigError, unknown_name
+from fathom.heads import HEADS
+from fathom.kinds import KINDS
+from fathom.nets import NETS
+from fathom.registry import Choice, Entry
+from fathom.signals import is_packed
+
+__all__ = ["DEFAULT", "SIGNAL_PARTS", "Layout", "Specs", "choose_layout"]
+
+DEFAULT_BODIES = {"vector": "mlp", "tokens": "ft_transformer"}
+DEFAULT = "default"  # the name of a choice of which only options are given
+SIGNAL_PARTS = ("vector", "tokens", "maps")
+
+Specs = Mapping[str, tuple[str, Any]]
+"""A tensor's or target's name to the name of its kind and its spec."""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The nets and heads of a network, by name and options: what rebuilds it, beside the specs.
+
+    Attributes:
+        branches: for each input tensor the nets that it passes, one after another.
+        body: the net on the joined vectors, or tokens, of all branches, or None where one branch goes straight to the
+            heads.
+        heads: for each target (or, with no target, each input tensor to be rebuilt) its head.
+        members: how many such networks answer together.
+        apart: whether members stay apart even where they can be computed in one pass.
+    """
+
+    branches: Mapping[str, tuple[Choice, ...]]
+    body: Choice | None
+    heads: Mapping[str, Choice]
+    members: int = 1
+    apart: bool = False
+
+    def state(self) -> dict[str, Any]:
+        """This layout as JSON, every default written out."""
+        return {
+            "branches": {key: [NETS.explicit(net) for net in chain] for key, chain in self.branches.items()},
+            "body": None if self.body is None else NETS.explicit(self.body),
+            "heads": {name: HEADS.explicit(head) for name, head in self.heads.items()},
+            "members": self.members,
+            "apart": self.apart,
+        }
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, Any]) -> Layout:
+        branches = {key: tuple(map(NETS.checked, chain)) for key, chain in state["branches"].items()}
+        body = None if state["body"] is None else NETS.checked(state["body"])
+        heads = {name: HEADS.checked(head) for name, head in state["heads"].items()}
+        return cls(branches, body, heads, int(state.get("members", 1)), bool(state.get("apart", False)))
+
+
+def choose_layout(
+    inputs: Specs,
+    targets: Specs,
+    *,
+    net: Choice | None = None,
+    nets: Mapping[str, Choice] | None = None,
+    heads: Mapping[str, Choice] | None = None,
+) -> Layout:
+    """Join nets and heads by what they take, give and need.
+
+    Args:
+        inputs: the input tensors of a batch.
+        targets: the target columns; with none, every input is rebuilt.
+        net: a net that goes where what it takes is found; one that takes a vector stands on all inputs as they are,
+            but for the entries that it names itself.
+        nets: a net for each kind, or under "vector" or "tokens" the one on all inputs together.
+        heads: a head for each target, where it is not its kind's default.
+
+    Raises:
+        ConfigError: a name that does not exist, or nets and heads that do not fit.
+    """
+    chosen = {place: _named(net, _default_net(place)) for place, net in (nets or {}).items()}
+    net = None if net is None else _named(net, _default_net(_main_place(inputs)))
+    allowed = {*(kind for kind, _ in inputs.values()), *DEFAULT_BODIES}
+    for place in chosen:
+        if place not in allowed:
+            raise ConfigError(unknown_name("place for a net:", place, sorted(allowed)))
+    plain = False  # whether the branches stay as they are, because the net that was named stands on all of them
+    head_net = None
+    if net is not None:
+        entry = NETS.get(net.name)
+        plain = entry.facts["takes"] == "vector" and not nets
+        if not inputs:
+            head_net = net
+        else:
+            chosen |= dict.fromkeys(_places(entry, inputs), net)
+    named = _named_body(chosen)
+    branches = {
+        key: _chain(kind, _preferred(named, key, kind) | chosen, plain=plain) for key, (kind, _) in inputs.items()
+    }
+    raw = any(NETS.get(chain[-1].name).facts.get("entry") for chain in branches.values())
+    body = named or (Choice(DEFAULT_BODIES["vector"]) if raw or len(branches) > 1 else None)
+    if body is not None and NETS.get(body.name).facts["takes"] == "tokens":
+        branches = {key: _with_tokens(chain, body) for key, chain in branches.items()}
+    answered = {name: _head(name, kind, dict(heads or {}), head_net) for name, (kind, _) in targets.items()}
+    for name in heads or {}:
+        if name not in targets:
+            raise ConfigError(unknown_name("target", name, targets))
+    if not targets:
+        answered = {key: Choice(_part_of(kind, "rebuild")) for key, (kind, _) in inputs.items()}
+    if head_net is not None and all(head.options.get("net") != head_net for head in answered.values()):
+        raise ConfigError(f"net {head_net.name!r} has no place: nothing comes in, and no head here holds a net")
+    return Layout(branches, None if body is None else NETS.checked(body), answered)
+
+
+def _places(entry: Entry, inputs: Specs) -> list[str]:
+    """Where a net fits: kinds that it takes itself or behind an entry, or the joined vectors or tokens."""
+    takes = entry.facts["takes"]
+    if _stands_on_all(entry):
+        return [str(takes)]
+    kinds = {kind for kind, _ in inputs.values()}
+    fitting = [kind for kind in kinds if takes == kind or _entry_giving(kind, takes) is not None]
+    if not fitting:
+        others = sorted(other.name for other in NETS if other.facts["takes"] in kinds or _stands_on_all(other))
+        raise ConfigError(
+            f"net {entry.name!r} takes {takes}, which the data does not hold (nets that fit: {', '.join(others)})"
+        )
+    return fitting
+
+
+def _stands_on_all(entry: Entry) -> bool:
+    """Whether a net takes what is joined of all inputs: every net of vectors, and those of tokens that say so."""
+    facts = entry.facts
+    return bool(facts.get("body") or (facts["takes"] == "vector" and not facts.get("entry")))
+
+
+def _named_body(chosen: Mapping[str, Choice]) -> Choice | None:
+    """The net on all inputs together, where one was named.
+
+    Raises:
+        ConfigError: there are two, or it takes something else.
+    """
+    named = {place: NETS.checked(chosen[place]) for place in DEFAULT_BODIES if place in chosen}
+    for place, body in named.items():
+        entry = NETS.get(body.name)
+        if not _stands_on_all(entry) or entry.facts["takes"] != place:
+            fitting = [net.name for net in NETS if net.facts["takes"] == place and _stands_on_all(net)]
+            raise ConfigError(f"net {body.name!r} cannot stand on all {place} (nets that can: {', '.join(fitting)})")
+    if len(named) > 1:
+        raise ConfigError("nets.vector and nets.tokens cannot both be named: one net stands on all inputs")
+    return next(iter(named.values()), None)
+
+
+def _preferred(body: Choice | None, key: str, kind: str) -> dict[str, Choice]:
+    """The net that a body wants before it for a kind's columns, where it says so; one that travels alone stays."""
+    entries = {} if body is None or not is_packed(key) else NETS.get(body.name).facts.get("entries", {})
+    return {kind: Choice.of(entries[kind])} if kind in entries else {}
+
+
+def _with_tokens(chain: tuple[Choice, ...], body: Choice) -> tuple[Choice, ...]:
+    """The nets of a branch, and behind them one that makes tokens of the body's width where there are none yet."""
+    if "tokens" in NETS.get(chain[-1].name).facts["gives"]:
+        return chain
+    width = NETS.get(body.name).options.get("width")
+    options = {} if width is None else {"width": body.options.get("width", width.default)}
+    return (*chain, NETS.checked(Choice("feature_tokens", options)))
+
+
+def _named(choice: Choice, default: str) -> Choice:
+    """A choice of which only options were given, as one of the default."""
+    return Choice(default, choice.options) if choice.name == DEFAULT else choice
+
+
+def _main_place(inputs: Specs) -> str:
+    """Where a net is that is not named: the kind of the first input that has a net of its own, else on all of them."""
+    return next((kind for kind, _ in inputs.values() if KINDS.get(kind).facts.get("net")), "vector")
+
+
+def _default_net(place: str) -> str:
+    if place in SIGNAL_PARTS:
+        return DEFAULT_BODIES.get(place, DEFAULT_BODIES["vector"])
+    return str(KINDS.get(place).facts.get("net") or _part_of(place, "entry"))
+
+
+def _part_of(kind: str, fact: str) -> str:
+    """The net or head that a kind names for a place in the network.
+
+    Raises:
+        ConfigError: the kind cannot have that place.
+    """
+    name = KINDS.get(kind).facts.get(fact)
+    if name is None:
+        place = {"entry": "come in", "head": "be asked for", "rebuild": "be rebuilt"}[fact]
+        raise ConfigError(f"columns of kind {kind!r} cannot {place}; give them another role")
+    return str(name)
+
+
+def _chain(kind: str, chosen: Mapping[str, Choice], *, plain: bool) -> tuple[Choice, ...]:
+    """The nets that a tensor of a kind passes: the one that was named, or the kind's own."""
+    choice = NETS.checked(chosen.get(kind) or Choice(_part_of(kind, "entry") if plain else _default_net(kind)))
+    takes = NETS.get(choice.name).facts["takes"]
+    if takes == kind:
+        return (choice,)
+    entry = _entry_giving(kind, takes)
+    if entry is None:
+        fitting = sorted(other.name for other in NETS if other.facts["takes"] == kind)
+        raise ConfigError(f"net {choice.name!r} takes {takes}, not {kind} (nets that do: {', '.join(fitting)})")
+    return (Choice(entry), choice)
+
+
+def _entry_giving(kind: str, part: str) -> str | None:
+    """The name of an entry that brings a kind's tensor into the form of a part of a Signal."""
+    found = (net.name for net in NETS if net.facts.get("entry") and net.facts["takes"] == kind)
+    return next((name for name in found if part in NETS.get(name).facts["gives"]), None)
+
+
+def _head(name: str, kind: str, heads: dict[str, Choice], net: Choice | None) -> Choice:
+    default = _part_of(kind, "head")
+    choice = HEADS.checked(_named(heads.get(name) or Choice(default), default))
+    entry = HEADS.get(choice.name)
+    if entry.facts["target"] != kind:
+        fitting = sorted(head.name for head in HEADS if head.facts["target"] == kind)
+        raise ConfigError(
+            f"head {choice.name!r} answers {entry.facts['target']}, but {name!r} is of kind {kind} "
+            f"(heads that fit: {', '.join(fitting)})"
+        )
+    if net is not None and "net" in entry.options and "net" not in choice.options:
+        return HEADS.checked(Choice(choice.name, {**choice.options, "net": net}))
+    return choice
