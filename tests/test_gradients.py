@@ -12,8 +12,8 @@ from torch import nn
 
 from fathom.heads import HEADS, Head
 from fathom.kinds import KINDS, Kind
+from fathom.layout import choose_layout
 from fathom.model import Model
-from fathom.network import choose_layout
 from fathom.registry import Choice
 from fathom.schema import Schema
 from fathom.signals import WEIGHT, Batch, Loss, Ragged

@@ -17,7 +17,8 @@ import pytest
 SERVER = Path(__file__).with_name("fork_server.py")
 SOURCE = Path(__file__).resolve().parents[2] / "src"
 
-# Dropout, batch norm, micro-batches, an end that validation decides and a cool-down: whatever a checkpoint must hold.
+# Dropout, batch norm, micro-batches, an end that validation decides, a cool-down and an average of weights: whatever a
+# checkpoint must hold.
 # Nothing is measured, so that a run depends on its arguments alone.
 OPTIONS: dict[str, Any] = {
     "seed": 3,
@@ -29,6 +30,7 @@ OPTIONS: dict[str, Any] = {
         "accumulate": 2,
         "patience": 3,
         "cooldown": 0.5,
+        "average": "ema",
         "checkpoint_s": 0.03,
         "optimizer": {"name": "adamw", "lr": 0.03},
     },

@@ -229,6 +229,10 @@ def best_weights_forgotten() -> None:
     after_resume(lambda trainer: setattr(trainer, "_best_weights", None))
 
 
+def average_forgotten() -> None:
+    after_resume(lambda trainer: trainer._average.forget())
+
+
 def cooldown_forgotten() -> None:
     after_resume(lambda trainer: setattr(trainer._now, "cooldown", None))
 
@@ -272,6 +276,7 @@ FAULTS = {
         order_forgotten,
         log_kept,
         best_weights_forgotten,
+        average_forgotten,
         cooldown_forgotten,
         evaluation_hangs,
         finish_lingers,

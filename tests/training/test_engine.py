@@ -6,15 +6,16 @@ import math
 import signal
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
-from fathom.errors import Diverged, Interrupted
+from fathom.errors import ConfigError, Diverged, Interrupted
 from fathom.registry import Choice
-from fathom.training import SCHEDULES, engine, plan
-from fathom.training.hooks import Hook, Moment
+from fathom.training import SCHEDULES, course, plan
+from fathom.training.hooks import Hook, Moment, Progress
 from tests.training.small import ROWS, Sleep, Small, Trained, by_the_clock, poisoned, same, stopping, trained
 
 # Budgets
@@ -61,7 +62,7 @@ def assert_falls_to_zero(rates: Sequence[float]) -> None:
     assert 0 < rates[-1] <= rates[0] / len(rates) * 1.01, "the rate does not fall to zero"
 
 
-def test_a_constant_schedule_cools_down_at_the_end():
+def test_the_usual_schedule_cools_down_at_the_end():
     rates = trained("200steps", cooldown=0.3).rates
     assert rates[20:141] == [1.0] * 121
     assert_falls_to_zero(rates[-60:])
@@ -80,7 +81,7 @@ def test_early_stopping_starts_the_cool_down(budget: str | None):
 
 def test_a_cool_down_that_validation_starts_is_long_enough_to_be_looked_at():
     run = trained(None, scores=WORSE, patience=4, cooldown=0.01)
-    assert run.outcome.steps == STALE + 25 * engine.FEWEST_EVALUATIONS_TO_COOL
+    assert run.outcome.steps == STALE + 25 * course.FEWEST_EVALUATIONS_TO_COOL
 
 
 def test_a_cool_down_that_validation_starts_goes_out_from_the_best_weights():
@@ -103,15 +104,16 @@ def test_without_patience_a_budget_is_spent():
 
 @pytest.mark.parametrize("schedule", [entry.name for entry in SCHEDULES if entry.facts["anneals"]])
 def test_early_stopping_never_cuts_an_annealing_schedule(schedule: str):
-    run = trained("300steps", scores=WORSE, patience=1, schedule=Choice(schedule))
+    with pytest.raises(ConfigError, match=rf"schedule {schedule}, whose end is fixed.*constant, plateau, wsd"):
+        trained("300steps", scores=WORSE, patience=1, schedule=Choice(schedule))
+    run = trained("300steps", scores=WORSE, schedule=Choice(schedule))
     factor = SCHEDULES.get(schedule).factory
     assert run.outcome.steps == 300
     assert list(dict.fromkeys(run.rates)) == list(dict.fromkeys(factor(step, 300) for step in range(300)))
 
 
-@pytest.mark.parametrize("patience", [0, 3])
-def test_an_open_ended_annealing_run_has_the_usual_length(patience: int):
-    run = trained(None, scores=WORSE, schedule=Choice("cosine"), patience=patience)
+def test_an_open_ended_annealing_run_has_the_usual_length():
+    run = trained(None, scores=WORSE, schedule=Choice("cosine"))
     assert run.outcome.steps == max(plan.USUAL_STEPS, plan.USUAL_EPOCHS * ROWS // 16)
 
 
@@ -120,6 +122,52 @@ def test_an_open_ended_run_that_always_improves_ends_with_a_cool_down(monkeypatc
     run = trained(None, scores=BETTER)
     assert run.outcome.steps == 100 * ROWS // 16
     assert_falls_to_zero(run.rates[-80:])
+
+
+@pytest.mark.parametrize("options", [{"schedule": Choice("constant")}, {"cooldown": 0.0}])
+@pytest.mark.parametrize("budget", [None, "2000steps", "200epochs", "60s"])
+def test_without_a_cool_down_early_stopping_ends_at_once(budget: str | None, options: dict[str, Any]):
+    run = trained(budget, scores=WORSE, patience=4, **options)
+    assert (run.outcome.steps, run.outcome.best_step) == (STALE, 25)
+    assert run.rates[20:] == [1.0] * (STALE - 20)
+    assert same(run.weights, run.looks[-5])  # a budget of time has looks of its own before
+
+
+def test_a_small_improvement_is_kept_but_not_waited_for():
+    slowly = [0.5 + 0.001 * look for look in range(1000)]
+    run = trained("2000steps", scores=slowly, patience=4, min_delta=0.01, cooldown=0.0)
+    assert (run.outcome.steps, run.outcome.best_step) == (STALE, STALE), "all looks but the first gained too little"
+    assert trained("300steps", scores=slowly, patience=4, cooldown=0.0).outcome.steps == 300
+    quickly = trained("300steps", scores=[0.02 * look for look in range(1000)], patience=4, min_delta=0.01, cooldown=0)
+    assert quickly.outcome.steps == 300
+
+
+def test_patience_without_validation_rows_is_refused():
+    with pytest.raises(ConfigError, match=r"training\.patience = 4 needs validation rows"):
+        trained("30steps", patience=4)
+    with pytest.raises(ConfigError, match="schedule plateau needs validation rows"):
+        trained("30steps", schedule=Choice("plateau"))
+
+
+def test_why_a_run_ended_early_is_told(capsys: pytest.CaptureFixture[str]):
+    run = trained("2000steps", scores=WORSE, patience=4, hooks=(Progress("training"),))
+    assert run.outcome.ending == "validation had not improved for 4 looks (100 steps)"
+    told = capsys.readouterr().err.splitlines()[-1]
+    assert told.endswith("it ended early: validation had not improved for 4 looks (100 steps); kept: step 25")
+    run = trained("200steps", scores=BETTER, patience=4, hooks=(Progress("training"),))
+    assert run.outcome.ending == ""
+    assert "early" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("cooldown", [0.0, 0.25])
+def test_a_plateau_lowers_the_rate_each_time_validation_stalls(cooldown: float):
+    plateau = Choice("plateau", {"patience": 1, "factor": 0.5, "warmup_steps": 0})
+    run = trained("400steps", scores=[0.1, 0.2, *[0.2] * 100], schedule=plateau, cooldown=cooldown)
+    # Looks after 25, 50, 75 ... steps; the second was the best, and every second one after it is one too many.
+    expected = [0.5 ** (max(0, step // 25 - 2) // 2) for step in range(400 if not cooldown else 301)]
+    assert run.rates[: len(expected)] == expected
+    if cooldown:
+        assert run.rates[300:] == pytest.approx([expected[300] * (1 - k / 100) for k in range(100)])
 
 
 # The best weights

@@ -227,9 +227,9 @@ def test_a_deletion_that_is_killed_leaves_a_run_to_resume(
         removed.append(path)
         remove(path)
 
-    remove = directory._remove
+    remove = directory.remove
     shutil.copytree(whole, tmp_path / "run")
-    monkeypatch.setattr(directory, "_remove", remove_or_die)
+    monkeypatch.setattr(directory, "remove", remove_or_die)
     with pytest.raises(KilledError):
         directory.open_directory(tmp_path / "run", resume=False, overwrite=True)
     left = {path.name for path in (tmp_path / "run").iterdir()}
@@ -260,6 +260,7 @@ LOSSES = {
     "log_kept": 2,
     "cooldown_forgotten": -1,
     "best_weights_forgotten": -1,
+    "average_forgotten": 2,
 }
 
 

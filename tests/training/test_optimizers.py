@@ -1,9 +1,9 @@
-"""Each optimizer does what its paper writes, and each schedule what it says; formulas are written out in float64."""
+"""Each optimizer does what its paper writes (see ``papers``), and what is asked of every one."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,82 +19,22 @@ from fathom.training import OPTIMIZERS
 from fathom.training.checkpoint import read_checkpoint, write_checkpoint
 from fathom.training.optimizers import parameter_groups
 from fathom.training.update import Update
+from tests.training.papers import OTHERS, PAPERS, Rule, Vector, height, slope, start
 
 STEPS = 30
-Vector = np.ndarray
-Rule = Callable[[Vector, Callable[[Vector], Vector]], Iterator[Vector]]
+# torch keeps the product of NAdam's momenta in float32.
+NEAR = {"nadam": 1e-6}
 
 NAMES = OPTIMIZERS.names()
 
 
-def start() -> Vector:
-    return np.random.default_rng(0).normal(size=(3, 4))
-
-
-def slope(x: Vector) -> Vector:
-    """The gradient of a bowl that is steeper along some axes, a little bent."""
-    return np.linspace(0.2, 2.0, x.size).reshape(x.shape) * x + 0.3 * np.sin(3 * x)
-
-
-# The papers' formulas, in float64.
-
-
-def gradient_descent(lr: float, momentum: float, *, nesterov: bool) -> Rule:
-    """Sutskever et al. 2013, equations 3 and 4, with the velocity in units of the gradient."""
-
-    def run(x: Vector, gradient: Callable[[Vector], Vector]) -> Iterator[Vector]:
-        velocity = np.zeros_like(x)
-        while True:
-            g = gradient(x)
-            velocity = momentum * velocity + g
-            x = x - lr * (g + momentum * velocity if nesterov else velocity)
-            yield x
-
-    return run
-
-
-def rmsprop(lr: float, smoothing: float, momentum: float) -> Rule:
-    """Tieleman and Hinton 2012, lecture 6e."""
-
-    def run(x: Vector, gradient: Callable[[Vector], Vector]) -> Iterator[Vector]:
-        mean_square, velocity = np.zeros_like(x), np.zeros_like(x)
-        while True:
-            g = gradient(x)
-            mean_square = smoothing * mean_square + (1 - smoothing) * g**2
-            velocity = momentum * velocity + g / (np.sqrt(mean_square) + 1e-8)
-            x = x - lr * velocity
-            yield x
-
-    return run
-
-
-def adam(lr: float, beta1: float, beta2: float, decay: float = 0.0) -> Rule:
-    """Kingma and Ba 2015, algorithm 1; with decay, Loshchilov and Hutter 2019, algorithm 2, line 12."""
-
-    def run(x: Vector, gradient: Callable[[Vector], Vector]) -> Iterator[Vector]:
-        mean, square, t = np.zeros_like(x), np.zeros_like(x), 0
-        while True:
-            g, t = gradient(x), t + 1
-            mean = beta1 * mean + (1 - beta1) * g
-            square = beta2 * square + (1 - beta2) * g**2
-            unbiased, unbiased_square = mean / (1 - beta1**t), square / (1 - beta2**t)
-            x = x - lr * unbiased / (np.sqrt(unbiased_square) + 1e-8) - lr * decay * x
-            yield x
-
-    return run
-
-
-PAPERS: list[tuple[str, dict[str, Any], Rule]] = [
-    ("sgd", {"lr": 0.1, "momentum": 0.0, "nesterov": False}, gradient_descent(0.1, 0.0, nesterov=False)),
-    ("sgd", {"lr": 0.1, "momentum": 0.0}, gradient_descent(0.1, 0.0, nesterov=False)),
-    ("sgd", {"lr": 0.05, "momentum": 0.8, "nesterov": False}, gradient_descent(0.05, 0.8, nesterov=False)),
-    ("sgd", {"lr": 0.05, "momentum": 0.8}, gradient_descent(0.05, 0.8, nesterov=True)),
-    ("rmsprop", {"lr": 0.02, "smoothing": 0.9}, rmsprop(0.02, 0.9, 0.0)),
-    ("rmsprop", {"lr": 0.02, "smoothing": 0.9, "momentum": 0.5}, rmsprop(0.02, 0.9, 0.5)),
-    ("adam", {"lr": 0.05, "beta1": 0.8, "beta2": 0.95}, adam(0.05, 0.8, 0.95)),
-    ("adamw", {"lr": 0.05, "beta1": 0.8, "beta2": 0.95, "weight_decay": 0.3}, adam(0.05, 0.8, 0.95, 0.3)),
-    ("adamw", {"lr": 0.05, "weight_decay": 0.0}, adam(0.05, 0.9, 0.999)),
-]
+def advance(name: str, optimizer: Any, look: Callable[[], float]) -> None:
+    """One step; ``look`` gives the loss, and puts gradients beside the parameters."""
+    if OPTIMIZERS.get(name).facts.get("full_batch"):
+        optimizer.step(look)
+    else:
+        look()
+        optimizer.step()
 
 
 def path(name: str, options: dict[str, Any]) -> list[Vector]:
@@ -106,9 +46,13 @@ def descent(name: str, options: dict[str, Any], first: Tensor) -> list[Vector]:
     parameter = nn.Parameter(first.clone())
     optimizer = OPTIMIZERS.build(Choice(name, options), parameter_groups([parameter], apart=True))
     places = []
-    for _ in range(STEPS):
+
+    def look() -> float:
         parameter.grad = torch.empty_like(parameter).copy_(torch.tensor(slope(parameter.detach().numpy())))
-        optimizer.step()
+        return height(parameter.detach().numpy())
+
+    for _ in range(STEPS):
+        advance(name, optimizer, look)
         places.append(parameter.detach().numpy().copy())
     return places
 
@@ -121,22 +65,14 @@ def furthest(ours: list[Vector], rule: Rule) -> float:
 
 @pytest.mark.parametrize(("name", "options", "rule"), PAPERS)
 def test_an_optimizer_follows_its_paper(name: str, options: dict[str, Any], rule: Rule):
-    assert furthest(path(name, options), rule) < 1e-12
+    assert furthest(path(name, options), rule) < NEAR.get(name, 1e-12)
 
 
 def test_every_optimizer_is_held_against_its_paper():
-    assert {name for name, _, _ in PAPERS} == set(NAMES)
+    assert {name for name, _, _ in PAPERS} | {"lbfgs"} == set(NAMES), "lbfgs is in test_lbfgs.py"
 
 
-@pytest.mark.parametrize(
-    ("name", "options", "rule"),
-    [
-        ("sgd", {"lr": 0.05, "momentum": 0.8}, gradient_descent(0.05, 0.8, nesterov=False)),
-        ("rmsprop", {"lr": 0.02, "smoothing": 0.9}, rmsprop(0.02, 0.99, 0.0)),
-        ("adam", {"lr": 0.05}, adam(0.05, 0.9, 0.99)),
-        ("adamw", {"lr": 0.05, "weight_decay": 0.01}, adam(0.05, 0.9, 0.999)),
-    ],
-)
+@pytest.mark.parametrize(("name", "options", "rule"), OTHERS)
 def test_another_formula_is_told_apart(name: str, options: dict[str, Any], rule: Rule):
     assert furthest(path(name, options), rule) > 1e-4
 
@@ -160,12 +96,17 @@ def test_an_optimizer_converges_on_a_quadratic(name: str, dtype: torch.dtype):
     parameter = nn.Parameter(torch.zeros(3, 4, dtype=dtype))
     options = {"lr": 0.05} | ({"weight_decay": 0.0} if "weight_decay" in OPTIMIZERS.get(name).options else {})
     optimizer = OPTIMIZERS.build(Choice(name, options), parameter_groups([parameter], apart=True))
+
+    def look() -> float:
+        optimizer.zero_grad()
+        loss = (steepness * (parameter - minimum).square() / 2).sum()
+        loss.backward()
+        return float(loss.detach())
+
     for step in range(1000):
         for group in optimizer.param_groups:
             group["lr"] = 0.05 * (1 - step / 1000)
-        optimizer.zero_grad()
-        (steepness * (parameter - minimum).square() / 2).sum().backward()
-        optimizer.step()
+        advance(name, optimizer, look)
     assert float((parameter.detach() - minimum).abs().max()) < 1e-3
 
 
@@ -215,8 +156,12 @@ def test_a_parameter_without_a_gradient_stays():
     for name in NAMES:
         still, moved = nn.Parameter(torch.ones(2, 2)), nn.Parameter(torch.ones(2, 2))
         optimizer = OPTIMIZERS.build(Choice(name), parameter_groups([still, moved], apart=True))
-        moved.grad = torch.ones(2, 2)
-        optimizer.step()
+
+        def look(parameter: nn.Parameter = moved) -> float:
+            parameter.grad = parameter.detach().clone()
+            return float(parameter.detach().square().sum() / 2)
+
+        advance(name, optimizer, look)
         assert torch.equal(still, torch.ones(2, 2)), name
         assert not torch.equal(moved, torch.ones(2, 2)), name
 

@@ -14,7 +14,7 @@ import pytest
 
 from fathom.errors import Interrupted, ModelError
 from fathom.registry import Choice
-from fathom.training import engine, plan
+from fathom.training import engine, plan, planning
 from tests.training.small import Sleep, Small, Trained, by_the_clock, same, stopping, trained
 
 # The clock
@@ -101,7 +101,7 @@ def test_a_resumed_run_measures_nothing(tmp_path: Path, monkeypatch: pytest.Monk
     whole = trained("60steps", measured=True, directory=tmp_path / "whole")
     (tmp_path / "run").mkdir()
     shutil.copy(tmp_path / "whole" / "plan.json", tmp_path / "run")
-    monkeypatch.setattr(engine, "Rehearsal", None)
+    monkeypatch.setattr(planning, "Rehearsal", None)
     with pytest.raises(Interrupted):
         trained("60steps", module=Small(before=stopping(30)), measured=True, directory=tmp_path / "run")
     with pytest.raises(TypeError):
@@ -160,6 +160,8 @@ def test_a_plan_that_is_damaged_is_named(tmp_path: Path):
         {"steps": 10**400},
         {"evaluate_every": 0},
         {"seconds": "x"},
+        {"lr": "x"},
+        {"lr": -0.1},
         {"setting": {"batch_size": 0, "threads": 1, "channels_last": False}},
         {"setting": {"batch_size": 4, "threads": 0, "channels_last": False}},
     ],

@@ -2,7 +2,8 @@
 
 from fathom.registry import Registry
 
-__all__ = ["OPTIMIZERS", "SCHEDULES"]
+__all__ = ["AVERAGES", "OPTIMIZERS", "SCHEDULES"]
 
 OPTIMIZERS = Registry("optimizer", "fathom.training")
 SCHEDULES = Registry("schedule", "fathom.training")
+AVERAGES = Registry("average", "fathom.training")

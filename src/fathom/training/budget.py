@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from fathom.errors import ConfigError
 
@@ -11,6 +11,7 @@ __all__ = ["Budget"]
 
 DEFAULT_SECONDS = 600.0
 LARGEST = 1e15  # of any unit; no run gets there, and more would overflow
+SHORTEST_S = 1e-3
 SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0}
 
 
@@ -38,6 +39,10 @@ class Budget:
         if unit.startswith("step"):
             return cls(steps=int(amount))
         return cls(epochs=amount) if unit.startswith("epoch") else cls(seconds=amount * SECONDS[unit])
+
+    def less(self, spent_s: float) -> Budget:
+        """What is left of it after seconds that were spent before training; only a clock knows of them."""
+        return self if self.seconds is None else replace(self, seconds=max(SHORTEST_S, self.seconds - spent_s))
 
     @property
     def open_ended(self) -> bool:

@@ -25,6 +25,8 @@ class Moment:
         scores: the validation scores of the last look.
         elapsed_s: seconds of training, those before a resume included.
         seconds: the clock that the run keeps to, or None.
+        best_step: where validation was best; 0 where it was not watched.
+        ending: why training ends before its last planned step, in words, or nothing.
     """
 
     step: int
@@ -34,6 +36,8 @@ class Moment:
     scores: Mapping[str, float]
     elapsed_s: float
     seconds: float | None
+    best_step: int = 0
+    ending: str = ""
 
 
 class Hook:
@@ -42,6 +46,9 @@ class Hook:
     def started(self, moment: Moment) -> None: ...
 
     def ticked(self, moment: Moment) -> None: ...
+
+    def looked(self, moment: Moment) -> None:
+        """The validation rows were looked at. An exception raised by any of these ends the run, and passes through."""
 
     def finished(self, moment: Moment) -> None: ...
 
@@ -90,7 +97,7 @@ class Progress(Hook):
     def finished(self, moment: Moment) -> None:
         self.closed()
         if self._bar is not None:
-            self._tell(f"{_words(moment)}, {moment.elapsed_s:.1f} s")
+            self._tell(f"{_words(moment)}, {moment.elapsed_s:.1f} s{_ending(moment)}")
 
     def _tell(self, words: str) -> None:
         sys.stderr.write(f"{self._label}: {words}\n")
@@ -100,6 +107,11 @@ class Progress(Hook):
 def _share_done(moment: Moment) -> float:
     by_step = moment.step / max(1, moment.steps)
     return min(1.0, max(by_step, moment.elapsed_s / moment.seconds if moment.seconds else 0.0))
+
+
+def _ending(moment: Moment) -> str:
+    best = f"; kept: step {moment.best_step:,}" if moment.best_step else ""
+    return f"; it ended early: {moment.ending}{best}" if moment.ending else best
 
 
 def _few_words(moment: Moment) -> str:

@@ -20,7 +20,8 @@ from fathom.training.budget import DEFAULT_SECONDS, LARGEST, Budget
 
 __all__ = ["Plan", "Rehearsal", "Setting", "apply_layout", "make_plan", "usual_batch_size"]
 
-ROUNDS, SECONDS_A_TRIAL = 3, 0.06
+# A trial is over after so many seconds, or steps: where those take no time, what is measured pays for itself no more.
+ROUNDS, SECONDS_A_TRIAL, STEPS_A_TRIAL = 3, 0.06, 12
 FEWEST_ROWS_TRIED = 8  # batch norm needs more than one
 # What a setting must gain to be preferred to a plainer one: measurements on shared machines differ by less.
 CLEAR_GAIN = 1.15
@@ -55,6 +56,7 @@ class Plan:
         open_ended: whether validation decides when to stop.
         seconds: the clock that the run keeps to, or None.
         evaluate_every: steps between looks at the validation rows.
+        lr: the learning rate that a range test found, or None where none was asked for.
         hurries: first and last step of each cool-down that began early, because the run was behind its clock.
     """
 
@@ -63,6 +65,7 @@ class Plan:
     open_ended: bool
     seconds: float | None
     evaluate_every: int
+    lr: float | None = None
     hurries: tuple[tuple[int, int], ...] = ()
 
     def save(self, path: Path) -> None:
@@ -82,6 +85,8 @@ class Plan:
             counts = (plan.setting.batch_size, plan.setting.threads, plan.steps, plan.evaluate_every)
             if not all(type(count) is int and 0 < count < LARGEST for count in counts):
                 raise ValueError(f"these are no counts: {counts!r:.100}")
+            if plan.lr is not None and not 0 < float(plan.lr) < LARGEST:
+                raise ValueError(f"this is no learning rate: {plan.lr!r:.100}")
             return replace(plan, seconds=None if plan.seconds is None else float(plan.seconds))
         except (OSError, KeyError, OverflowError, RecursionError, TypeError, ValueError) as error:
             raise ModelError(f"{path} is not a readable plan ({type(error).__name__}: {error})") from error
@@ -179,6 +184,10 @@ class Rehearsal:
         for _ in range(ROUNDS):
             for trial in trials:
                 trial.run()
+            # What was no faster at all has no need to be timed again to be known as not clearly faster.
+            trials = [trials[0], *(trial for trial in trials[1:] if trial.rate > trials[0].rate)]
+            if len(trials) == 1:
+                break
         best = trials[0]
         for trial in trials[1:]:
             if trial.rate > gain * best.rate:
@@ -217,8 +226,10 @@ class _Trial:
         with threads(self.setting.threads):
             self._one()  # warms the caches and is not counted
             started = time.perf_counter()
-            while time.perf_counter() - started < SECONDS_A_TRIAL:
+            for _ in range(STEPS_A_TRIAL):
                 self._times.append(self._one())
+                if time.perf_counter() - started > SECONDS_A_TRIAL:
+                    break
 
     def _one(self) -> float:
         started = time.perf_counter()
