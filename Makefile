@@ -42,6 +42,10 @@ bench: $(VENV)/.bench  ## fathom beside its peers, on a quiet machine
 	$(BIN)/python benchmarks/start_up.py
 	$(BIN)/python benchmarks/reading.py
 	$(BIN)/python benchmarks/beyond_memory.py
+	$(BIN)/python benchmarks/ensembles.py
+	$(BIN)/python benchmarks/tables.py
+	$(BIN)/python benchmarks/tables.py --times
+	$(BIN)/python benchmarks/pictures.py
 
 format: $(VENV)/.dev  ## rewrite the source as `make check` wants it
 	$(BIN)/ruff check --fix .

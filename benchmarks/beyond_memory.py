@@ -158,8 +158,8 @@ def _task(path: Path, watch: Watch, *, in_memory: bool) -> Iterator[Task]:
     from fathom.data import read
     from fathom.data.store import Batches
     from fathom.data.tensorfile import read_joined
+    from fathom.layout import choose_layout
     from fathom.model import Model
-    from fathom.network import choose_layout
 
     asked = Config.of({"target": "y", "valid": 0.02, "test": 0})
     rows = prepare(read(path), None, asked, lambda line: print(line, file=sys.stderr))
