@@ -16,9 +16,9 @@ from torch import nn
 
 import fathom
 from fathom.errors import ConfigError, InputError, ModelError, SchemaError
+from fathom.layout import choose_layout
 from fathom.model import Model
 from fathom.nets import NETS
-from fathom.network import choose_layout
 from fathom.registry import Choice, Entry
 from fathom.schema import Schema
 from fathom.signals import Signal, SignalSpec

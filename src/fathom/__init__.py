@@ -7,18 +7,21 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from fathom.api import Report, Run, check, fit, load
+    from fathom.api import Report, Run, Tuning, check, compare, fit, load, tune
     from fathom.data import read
     from fathom.model import Model
 
-__all__ = ["Model", "Report", "Run", "__version__", "check", "fit", "load", "read"]
+__all__ = ["Model", "Report", "Run", "Tuning", "__version__", "check", "compare", "fit", "load", "read", "tune"]
 
 _PLACES = {
     "Report": "fathom.api",
     "Run": "fathom.api",
+    "Tuning": "fathom.api",
     "check": "fathom.api",
+    "compare": "fathom.api",
     "fit": "fathom.api",
     "load": "fathom.api",
+    "tune": "fathom.api",
     "read": "fathom.data",
     "Model": "fathom.model",
 }

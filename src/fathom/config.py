@@ -8,19 +8,26 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
+from fathom.augment import AUTO, chosen, explicit
 from fathom.checks import checked_choices
 from fathom.errors import ConfigError, unknown_name
 from fathom.heads import HEADS, METRICS
 from fathom.kinds import KINDS
+from fathom.layout import DEFAULT
 from fathom.model import SKILL
 from fathom.nets import NETS
-from fathom.network import DEFAULT
 from fathom.registry import Choice, Registry, check_options, options_of
 from fathom.training.budget import Budget
 from fathom.training.engine import Trainer
 
 __all__ = ["Config", "parse_setting"]
 
+MOST_MEMBERS, MOST_FOLDS = 256, 50
+TYPES: dict[str, type] = {
+    **dict.fromkeys(("seed", "ensemble", "folds"), int),
+    **dict.fromkeys(("valid", "test"), float),
+    **dict.fromkeys(("baseline", "measure"), bool),
+}
 RECORDS = ("versions", "source")  # tables that a run adds to its config.toml, and that say nothing new
 
 
@@ -41,6 +48,9 @@ class Config:
         missing: for each column, values of it that mean unknown.
         reading: the options of the source's reader.
         checks: options of the checks of the data, or False to leave one out.
+        augment: what is done to training samples, one after another; AUTO decides by what the data bears.
+        ensemble: how many networks of different first weights are trained together, whose answers are averaged.
+        folds: into how many folds the rows are cut, each network choosing by one of them; 0 holds rows out instead.
         monitor: what validation watches: "skill", or a metric's name.
         training: the engine's options.
         valid: the share of rows held out to choose by.
@@ -61,6 +71,9 @@ class Config:
     missing: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     reading: Mapping[str, Any] = field(default_factory=dict)
     checks: Mapping[str, Any] = field(default_factory=dict)
+    augment: tuple[Choice, ...] = (Choice(AUTO),)
+    ensemble: int = 1
+    folds: int = 0
     monitor: str = SKILL
     training: Mapping[str, Any] = field(default_factory=dict)
     valid: float = 0.15
@@ -103,8 +116,13 @@ class Config:
         """This config as TOML holds it, without what is None; of the engine every option, down to the optimizer's."""
         options = options_of(Trainer)
         trained = {name: option.explicit(self.training.get(name, option.default)) for name, option in options.items()}
-        found = {item.name: _plain(getattr(self, item.name)) for item in fields(self)} | {"training": trained}
+        found = {item.name: _plain(getattr(self, item.name)) for item in fields(self)}
+        found |= {"training": trained, "augment": explicit(self.augment)}
         return {key: value for key, value in found.items() if value is not None}
+
+    def without_valid_if_folded(self) -> Config:
+        """The same, but where folds are asked for no rows are held out to choose by: each fold is, once."""
+        return replace(self, valid=0.0) if self.folds else self
 
     def _checked(self) -> Config:
         Budget.parse(self.budget)
@@ -112,6 +130,10 @@ class Config:
             raise ConfigError(unknown_name("metric", self.monitor, [SKILL, *METRICS.names()]))
         if not 0 <= self.seed < 2**63:
             raise ConfigError(f"seed = {self.seed} is out of range (allowed: 0 to 2^63 - 1)")
+        if not 1 <= self.ensemble <= MOST_MEMBERS:
+            raise ConfigError(f"ensemble = {self.ensemble} is out of range (allowed: 1 to {MOST_MEMBERS})")
+        if self.folds != 0 and not 2 <= self.folds <= MOST_FOLDS:
+            raise ConfigError(f"folds = {self.folds} is out of range (allowed: 2 to {MOST_FOLDS}, or 0 for none)")
         if not (self.valid >= 0 and self.test >= 0 and self.valid + self.test < 1):
             raise ConfigError(f"valid = {self.valid} and test = {self.test} must leave rows to train on")
         return replace(
@@ -145,6 +167,8 @@ def _converted(key: str, value: Any) -> Any:
         return _strings(value)
     if key in ("net", "head"):
         return _choice(value)
+    if key == "augment":
+        return chosen(value)
     if key == "kinds":
         return {name: Choice.of(item) for name, item in _table(key, value).items()}
     if key in ("nets", "heads"):
@@ -173,7 +197,7 @@ def _known(registry: Registry, choice: Choice | None) -> Any:
 
 
 def _scalar(key: str, value: Any) -> Any:
-    expected = {"seed": int, "valid": float, "test": float, "baseline": bool, "measure": bool}.get(key, str)
+    expected = TYPES.get(key, str)
     if expected is float and isinstance(value, int) and not isinstance(value, bool):
         value = float(value)
     if type(value) is not expected:

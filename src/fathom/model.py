@@ -17,27 +17,26 @@ import pyarrow as pa
 import torch
 from torch import Tensor
 
-from fathom.data.splits import group_codes, time_blocks
 from fathom.data.store import TensorStore
+from fathom.ensemble import built_network
 from fathom.errors import ConfigError, InputError, ModelError, SchemaError, unknown_name
 from fathom.heads import HEADS
 from fathom.heads.scoring import Judged, Metric, Scores, metric_of, plain_metric
+from fathom.heads.temperature import temperature
 from fathom.kinds import UNSEEN
-from fathom.kinds.times import time_reader
-from fathom.network import Layout, Network
+from fathom.layout import Layout
+from fathom.manifest import FORMAT, MANIFEST, METRICS_FILE, NETWORK, SCHEMA, WEIGHTS, as_json, check_manifest
+from fathom.resampling import resampled_together
 from fathom.runtime import fsync_directory, seeded, write_atomic
 from fathom.schema import Schema
-from fathom.signals import WEIGHT, Batch, Ragged, Role, beside_key, doubled, target_key, to_device
+from fathom.signals import WEIGHT, Batch, Prediction, Ragged, Role, beside_key, doubled, target_key, to_device
 from fathom.training.weights import load_weights, no_larger_than, read_weights, saved_weights
 
 __all__ = ["SKILL", "Metric", "Model", "Scores"]
 
-FORMAT = 1
 SKILL = "skill"  # what ``Model.skill`` tells, beside the names of metrics
 ROWS_AT_ONCE, NUMBERS_AT_ONCE = (64, 1024), 2**18  # what rows become should stay in the caches
 ENCODED_BYTES = 1 << 24  # of rows that are encoded together
-NETWORK, SCHEMA, METRICS_FILE, MANIFEST = "network.json", "schema.json", "metrics.json", "MANIFEST.json"
-WEIGHTS = "weights.safetensors"
 
 # What reading values of a wrong type, size or name can raise, in files that fathom did not write.
 MISFITS = (ArithmeticError, AssertionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
@@ -60,8 +59,9 @@ class Model:
         self.schema = schema
         self.layout = layout
         self.metrics: Scores = {}
+        self.temperatures: dict[str, float] = {}
         with seeded(seed):
-            self.network = Network(schema.inputs(), schema.targets(), layout)
+            self.network = built_network(schema.inputs(), schema.targets(), layout)
 
     @cached_property
     def targets(self) -> list[str]:
@@ -105,13 +105,13 @@ class Model:
         network = copy.deepcopy(self.network).double().eval() if double else self.network
         for batch in self._batches(store, double=double) if heads is None or heads else ():
             for name, prediction in network.predict(batch, heads).items():
-                for key, value in prediction.items():
+                for key, value in self._tempered(name, prediction).items():
                     parts.setdefault(name, {}).setdefault(key, []).append(value.cpu())
         return {name: {key: torch.cat(v).numpy() for key, v in heads.items()} for name, heads in parts.items()}
 
-    def prepared(self, table: pa.Table, *, whole: bool = True) -> TensorStore:
+    def prepared(self, table: pa.Table | TensorStore, *, whole: bool = True) -> TensorStore:
         """Rows, or a piece of them, encoded for training and choosing, with all computed that no training changes."""
-        store = self.schema.encode(table, whole=whole)
+        store = table if isinstance(table, TensorStore) else self.schema.encode(table, whole=whole)
         self.network.eval()
         return store.holding(self.network.prepared(store.tensors))
 
@@ -161,26 +161,54 @@ class Model:
         Raises:
             SchemaError: no row has a target.
         """
+        judged, rows = self.judged(table, linear)
+        groups = resampled_together(self.schema, table, rows)
+        losses: Totals = {}
+        if len(judged) < len(self.network.head_names):
+            for _, store in self._encoded(table, targets=True):
+                self._add_losses(store, losses)
+        scores = {name: {"loss": Metric(loss, np.nan, np.nan)} for name, loss in self._mean_losses(losses).items()}
+        scores |= self.scores_of(judged, groups, seed=seed)
+        return {name: scores[name] for name in self.network.head_names}
+
+    def judged(self, table: pa.Table, linear: Model | None = None) -> tuple[dict[str, Judged], np.ndarray]:
+        """What the heads that have metrics answer to rows, beside the truth; and the row of each sample, (S,)."""
         measured = [name for name in self.network.head_names if self._metrics_of(name)]
         parts: dict[str, list[Judged]] = {name: [] for name in measured}
-        totals: Totals = {}
         rows = []
         for start, store in self._encoded(table, targets=True):
             for name, one in self._judged(store, measured, linear).items():
                 parts[name].append(one)
-            if len(measured) < len(self.network.head_names):
-                self._add_losses(store, totals)
             rows.append(start + store.samples.rows.numpy())
         self.schema.weights(table)  # that not all are 0 is known only now
-        groups = _groups(self.schema, table, np.concatenate(rows))
-        scores = {name: {"loss": Metric(loss, np.nan, np.nan)} for name, loss in self._mean_losses(totals).items()}
-        for name, judged in parts.items():
-            one = self._with_truth(name, Judged.joined(judged))
+        return {name: Judged.joined(found) for name, found in parts.items()}, np.concatenate(rows)
+
+    def scores_of(self, judged: Mapping[str, Judged], groups: np.ndarray | None, *, seed: int = 0) -> Scores:
+        """The metrics of each head's answers.
+
+        Args:
+            judged: what ``judged`` returns.
+            groups: (S,) which samples are resampled together, or None.
+            seed: of the intervals' resampling.
+        """
+        scores: Scores = {}
+        for name, found in judged.items():
+            one = self._with_truth(name, found)
             trivial = self._trivial(name, len(one.truth))
             scores[name] = {
                 metric: metric_of(metric, one, trivial, groups, seed=seed) for metric in self._metrics_of(name)
             }
-        return {name: scores[name] for name in self.network.head_names}
+        return scores
+
+    def calibrate(self, table: pa.Table) -> None:
+        """Set the temperature of each head's probabilities by rows from which the network did not learn."""
+        self.temperatures = {}
+        judged, _ = self.judged(table)
+        for name, one in judged.items():
+            of = HEADS.get(self.layout.heads[name].name).facts.get("probabilities")
+            found = None if of is None else temperature(one.answer, one.truth, one.weight, of=of)
+            if found is not None:
+                self.temperatures[name] = found
 
     def save(self, directory: Path) -> None:
         """Write the model's files into a new directory, which appears whole or not at all.
@@ -203,13 +231,13 @@ class Model:
         """The model's files by name; the manifest holds the sha256 of every other."""
         metrics = {head: {name: asdict(m) for name, m in scores.items()} for head, scores in self.metrics.items()}
         files = {
-            NETWORK: _json({"format": FORMAT, "layout": self.layout.state()}),
-            SCHEMA: _json({"format": FORMAT, "columns": self.schema.state()}),
+            NETWORK: as_json({"format": FORMAT, "layout": self.layout.state(), "temperatures": self.temperatures}),
+            SCHEMA: as_json({"format": FORMAT, "columns": self.schema.state()}),
             WEIGHTS: saved_weights(self.network),
-            METRICS_FILE: _json(metrics),
+            METRICS_FILE: as_json(metrics),
         }
         digests = {name: sha256(content).hexdigest() for name, content in files.items()}
-        return {**files, MANIFEST: _json({"format": FORMAT, "torch": torch.__version__, "sha256": digests})}
+        return {**files, MANIFEST: as_json({"format": FORMAT, "torch": torch.__version__, "sha256": digests})}
 
     @classmethod
     def load(cls, directory: Path) -> Model:
@@ -230,7 +258,7 @@ class Model:
         Raises:
             ModelError: as ``load``.
         """
-        _check_manifest(files)
+        check_manifest(files)
         try:
             return cls._rebuilt(files)
         except InputError:
@@ -245,6 +273,7 @@ class Model:
         with no_larger_than(weights):
             model = cls(Schema.from_state(schema["columns"]), Layout.from_state(network["layout"]))
         load_weights(model.network, weights)
+        model.temperatures = {name: float(value) for name, value in network.get("temperatures", {}).items()}
         stored = json.loads(files[METRICS_FILE])
         model.metrics = {
             head: {name: Metric.restored(m) for name, m in scores.items()} for head, scores in stored.items()
@@ -285,6 +314,13 @@ class Model:
                     yield to_device(doubled(batch) if double else batch, device)
         finally:
             network.train(training)
+
+    def _tempered(self, name: str, prediction: Prediction) -> Prediction:
+        if name not in self.temperatures:
+            return prediction
+        head: Any = self.network.heads[self.network.head_names.index(name)]
+        tempered: Prediction = head.tempered(prediction, self.temperatures[name])
+        return tempered
 
     def _metrics_of(self, name: str) -> tuple[str, ...]:
         return tuple(HEADS.get(self.layout.heads[name].name).facts["metrics"])
@@ -355,46 +391,3 @@ def _rows_at_once(store: TensorStore) -> int:
 def _weights(store: TensorStore) -> np.ndarray | None:
     weight = store.drawn(WEIGHT) if WEIGHT in store.tensors else None
     return weight.numpy().astype(np.float64) if isinstance(weight, Tensor) else None
-
-
-def _groups(schema: Schema, table: pa.Table, rows: np.ndarray) -> np.ndarray | None:
-    """Which samples are resampled together: those of one value of the group column, else those of a block of time.
-
-    Args:
-        schema: says which column that is.
-        table: the rows.
-        rows: (S,) the row of each sample.
-    """
-    column = next(iter(schema.of_role(Role.GROUP) or schema.of_role(Role.TIME)), None)
-    if column is None or column.name not in table.column_names:
-        return None
-    if column.role is Role.GROUP:
-        return group_codes(table[column.name])[rows]
-    try:
-        times = time_reader(table[column.name], column.name, column.kind)(table[column.name])
-    except SchemaError:  # where times are not known, rows are scored as if each came by itself
-        return None
-    return time_blocks(times)[rows]
-
-
-def _json(value: Any) -> bytes:
-    return (json.dumps(value, indent=1) + "\n").encode()
-
-
-def _check_manifest(files: Mapping[str, bytes]) -> None:
-    try:
-        manifest = json.loads(files[MANIFEST])
-        form, digests = manifest["format"], dict(manifest["sha256"])
-    except (KeyError, TypeError, ValueError, RecursionError) as error:
-        raise ModelError(f"{MANIFEST} is missing or not as fathom writes it ({error!r})") from error
-    if form != FORMAT:
-        newer = not isinstance(form, int) or form > FORMAT
-        remedy = "pip install -U fathom-nn" if newer else "fit it again, or install the fathom-nn that wrote it"
-        raise ModelError(f"this model has format {form}; this version of fathom reads {FORMAT}: {remedy}")
-    for name in (NETWORK, SCHEMA, WEIGHTS, METRICS_FILE):
-        if name not in files or name not in digests:
-            raise ModelError(f"the model lacks {name}; copy the whole directory again")
-        if sha256(files[name]).hexdigest() != digests[name]:
-            raise ModelError(
-                f"{name} is not the file that was saved (its sha256 differs); copy the whole directory again"
-            )

@@ -10,7 +10,9 @@ import pyarrow as pa
 import pytest
 from PIL import Image
 
+from fathom.checks import Examined
 from fathom.data import read
+from fathom.schema import Schema
 
 ROWS = 300
 
@@ -59,6 +61,13 @@ def test_rows_that_stand_in_two_parts_are_counted(look, random, share, severity)
     assert found.rows[0] == 170
     assert "of test" in found.message
     assert "in train" in found.message
+
+
+@pytest.mark.parametrize(("of_train", "of_test"), [([0.5, 3.0], [3, 4]), (["a", "3"], [3, 4]), ([3, 4], ["a", "3"])])
+def test_rows_are_found_in_a_part_whose_column_has_another_type(of_train, of_test):
+    train, test = (pa.table({"x": cells, "y": [0, 1]}) for cells in (of_train, of_test))
+    codes = Examined(train, Schema.infer(train, ["y"], roles={"x": "input"}), {"test": test}).equal_rows
+    assert [list(codes["train"]).count(code) for code in codes["test"]].count(1) == 1
 
 
 def test_equal_rows_with_another_class_are_told(look, random):

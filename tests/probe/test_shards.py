@@ -11,8 +11,8 @@ import pytest
 
 from fathom.api import Run
 from fathom.data.store import Batches
+from fathom.layout import choose_layout
 from fathom.model import Model
-from fathom.network import choose_layout
 from fathom.schema import Schema
 from fathom.training.budget import Budget
 from fathom.training.engine import Task, Trainer

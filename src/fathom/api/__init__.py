@@ -1,7 +1,10 @@
 """fit, load and Run: the stages wired, and the face over what they made."""
 
 from fathom.api.checking import Report, check
+from fathom.api.comparing import compare
 from fathom.api.fitting import fit
 from fathom.api.run import Run, load, plain_scores
+from fathom.api.tuned import Tuning
+from fathom.api.tuning import tune
 
-__all__ = ["Report", "Run", "check", "fit", "load", "plain_scores"]
+__all__ = ["Report", "Run", "Tuning", "check", "compare", "fit", "load", "plain_scores", "tune"]

@@ -14,20 +14,43 @@ from typing import Any
 import tomli_w
 
 from fathom import __version__
-from fathom.api.rows import Rows
+from fathom.api.rows import Rows, rows_fingerprint
 from fathom.config import Config
 from fathom.errors import ConfigError
 from fathom.runtime import exclusive, write_atomic
 
-__all__ = ["CONFIG", "LINEAR", "MODEL", "check_directory", "locked", "open_directory", "record"]
+__all__ = [
+    "CONFIG",
+    "DECISION",
+    "FOLDS",
+    "LINEAR",
+    "MODEL",
+    "SCORES",
+    "check_directory",
+    "locked",
+    "open_directory",
+    "record",
+    "remove",
+    "without_none",
+]
 
-CONFIG, MODEL, LINEAR = "config.toml", "model", "linear"
+CONFIG, MODEL, LINEAR, DECISION = "config.toml", "model", "linear", "augment.json"
+FOLDS, SCORES = "folds", "scores.json"  # a directory for each fold, and beside them what they tell together
 # What a run writes last stands first and is deleted first, so that a killed deletion leaves the run at an earlier time.
-OURS = (MODEL, LINEAR, "checkpoints", "log.jsonl", "times.jsonl", "plan.json", CONFIG)
+OURS = (MODEL, LINEAR, FOLDS, "checkpoints", "log.jsonl", "times.jsonl", "plan.json", DECISION, CONFIG)
 
 
-def check_directory(path: Path, *, resume: bool, overwrite: bool) -> None:
+def check_directory(
+    path: Path, *, resume: bool, overwrite: bool, ours: tuple[str, ...] = OURS, what: str = "run"
+) -> None:
     """Say what keeps a run from this directory; nothing is touched.
+
+    Args:
+        path: may exist.
+        resume: whether what it holds is to be continued.
+        overwrite: whether that is to be deleted.
+        ours: names of all that may stand in it; the last is there from the beginning.
+        what: whose directory it is, as messages call it.
 
     Raises:
         ConfigError: it exists and neither ``resume`` nor ``overwrite`` is asked for, or it is no run's directory.
@@ -35,29 +58,31 @@ def check_directory(path: Path, *, resume: bool, overwrite: bool) -> None:
     if resume and overwrite:
         raise ConfigError("resume and overwrite cannot be asked for together")
     if os.path.lexists(path) and not path.is_dir():
-        raise ConfigError(f"{path} is a file; name a directory for the run")
+        raise ConfigError(f"{path} is a file; name a directory for the {what}")
     held = {entry.name for entry in path.iterdir()} if path.exists() else set()
     if held and not (resume or overwrite):
         raise ConfigError(f"{path} exists already (--resume continues it, --overwrite deletes it, --out names another)")
-    foreign = sorted(name for name in held if name.removesuffix(".tmp") not in OURS)
-    if not foreign and held and not held & {CONFIG, f"{CONFIG}.tmp"}:
+    foreign = sorted(name for name in held if name.removesuffix(".tmp") not in ours)
+    if not foreign and held and not held & {ours[-1], f"{ours[-1]}.tmp"}:
         foreign = sorted(held)
     if foreign:
-        raise ConfigError(f"{path} is no run's directory: it holds {', '.join(foreign[:3])}; nothing was touched")
+        raise ConfigError(f"{path} is no {what}'s directory: it holds {', '.join(foreign[:3])}; nothing was touched")
 
 
-def open_directory(path: Path, *, resume: bool, overwrite: bool) -> Path:
+def open_directory(
+    path: Path, *, resume: bool, overwrite: bool, ours: tuple[str, ...] = OURS, what: str = "run"
+) -> Path:
     """Make a run's directory, or take up one that exists, what a killed process left half-written cleared away.
 
     Raises:
         ConfigError: as ``check_directory``.
     """
-    check_directory(path, resume=resume, overwrite=overwrite)
+    check_directory(path, resume=resume, overwrite=overwrite, ours=ours, what=what)
     path.mkdir(parents=True, exist_ok=True)
-    for leftover in [*path.glob("*.tmp"), *path.glob("checkpoints/*.tmp")]:
+    for leftover in [*path.glob("*.tmp"), *path.glob("checkpoints/*.tmp"), *path.glob("folds/**/*.tmp")]:
         shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
-    for name in OURS if overwrite else ():
-        _remove(path / name)
+    for name in ours if overwrite else ():
+        remove(path / name)
     return path
 
 
@@ -77,7 +102,7 @@ def locked(directory: Path) -> Iterator[None]:
         yield
 
 
-def _remove(path: Path) -> None:
+def remove(path: Path) -> None:
     """Take a file or a directory away; a kill leaves it whole, or under a name that the next run clears."""
     if path.is_dir():
         shutil.rmtree(path.rename(path.with_name(path.name + ".tmp")))
@@ -92,8 +117,8 @@ def record(directory: Path, config: Mapping[str, Any], rows: Rows) -> None:
         ConfigError: the directory's run was asked for otherwise, or on other data.
     """
     written = {
-        **_without_none(config),
-        "source": {"name": rows.source.name, "place": rows.source.place or "", "fingerprint": rows.source.fingerprint},
+        **without_none(config),
+        "source": _source(rows),
         "versions": _versions(),
     }
     path = directory / CONFIG
@@ -106,10 +131,18 @@ def record(directory: Path, config: Mapping[str, Any], rows: Rows) -> None:
         raise ConfigError(f"{directory} was started otherwise, so it cannot be resumed: {'; '.join(differing[:3])}")
 
 
-def _without_none(tree: Mapping[str, Any]) -> dict[str, Any]:
+def _source(rows: Rows) -> dict[str, str]:
+    """What the rows were read from, and what tells those for the final score from others."""
+    about = {"name": rows.source.name, "place": rows.source.place or "", "fingerprint": rows.source.fingerprint}
+    if rows.test_source is not None:
+        about["test_place"] = rows.test_source.place or ""
+    return about | ({} if rows.test is None else {"scored": rows_fingerprint(rows.test)})
+
+
+def without_none(tree: Mapping[str, Any]) -> dict[str, Any]:
     """A tree of tables without options that are None, which TOML cannot say; network.json says them."""
     kept = {key: value for key, value in tree.items() if value is not None}
-    return {key: _without_none(value) if isinstance(value, Mapping) else value for key, value in kept.items()}
+    return {key: without_none(value) if isinstance(value, Mapping) else value for key, value in kept.items()}
 
 
 def _versions() -> dict[str, str]:

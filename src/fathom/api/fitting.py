@@ -11,8 +11,11 @@ from typing import Any
 
 import pyarrow as pa
 
+from fathom.api.augmenting import altered_inputs, decided, drawn_by
+from fathom.api.columns import columns_told
 from fathom.api.directory import LINEAR, MODEL, check_directory, locked, open_directory, record
 from fathom.api.examining import Say
+from fathom.api.folding import cross_validated
 from fathom.api.large import rows_in_memory
 from fathom.api.rows import Rows, prepare
 from fathom.api.run import Run
@@ -20,21 +23,22 @@ from fathom.api.stores import training_store
 from fathom.config import Config
 from fathom.data import read
 from fathom.data.readers import accepted_options
-from fathom.data.store import Batches, TensorStore
+from fathom.data.store import Store, TensorStore
 from fathom.heads import HEADS, METRICS
 from fathom.kinds import KINDS
+from fathom.layout import Layout, choose_layout
 from fathom.model import SKILL, Model
-from fathom.network import Layout, choose_layout
-from fathom.registry import Choice
+from fathom.registry import Choice, options_of
 from fathom.runtime import default_device, seed_from
 from fathom.schema import Schema
 from fathom.signals import Role
+from fathom.training import OPTIMIZERS
 from fathom.training.budget import DEFAULT_SECONDS, Budget
 from fathom.training.engine import Outcome, Task, Trainer
 from fathom.training.hooks import Hook, Progress
 from fathom.training.plan import apply_layout
 
-__all__ = ["fit"]
+__all__ = ["fit", "fit_rows", "layout_for", "model_for", "train_on"]
 
 LINEAR_STEPS = (200, 2000)
 LINEAR_EPOCHS = 60
@@ -84,44 +88,99 @@ def fit(
     if out is not None:
         check_directory(Path(out), resume=resume, overwrite=overwrite)
     others = None if test is None else read(test, **accepted_options(test, asked.reading))
-    rows = prepare(read(source, **asked.reading), others, asked, tell)
-    layout = _layout(rows.schema, asked)
-    model = Model(rows.schema, layout, seed=seed_from("weights", asked.seed))
-    if asked.monitor != SKILL:
-        model.heads_with(asked.monitor)
+    rows = prepare(read(source, **asked.reading), others, asked.without_valid_if_folded(), tell)
+    run = fit_rows(rows, asked, out, resume=resume, overwrite=overwrite, say=say)
+    run.seconds = time.perf_counter() - started
+    return run
+
+
+def fit_rows(
+    rows: Rows,
+    asked: Config,
+    out: str | Path | None = None,
+    *,
+    resume: bool = False,
+    overwrite: bool = False,
+    say: Say | None = None,
+) -> Run:
+    """Build the network that fits rows that are read and split, train it, score it, and keep it; as ``fit``."""
+    started, tell = time.perf_counter(), say or (lambda line: None)
+    model = model_for(rows.schema, asked)
     tell(_described(model))
     if Budget.parse(asked.budget).open_ended:
         tell(_open_ended(rows))
     if out is None:
-        run = _carried_out(model, rows, asked, None, show=say is not None)
+        run = _carried_out(model, rows, asked, None, say)
     else:
         # Opened only now: a mistake in what was asked for deletes no earlier run and leaves no empty directory.
         with locked(Path(out)):
             directory = open_directory(Path(out), resume=resume, overwrite=overwrite)
             record(directory, _explicit(asked, model), rows)
-            run = _carried_out(model, rows, asked, directory, show=say is not None)
+            run = _carried_out(model, rows, asked, directory, say)
+    if asked.training.get("group_l1"):
+        tell(columns_told(run.model))
     run.seconds = time.perf_counter() - started
     return run
 
 
-def _carried_out(model: Model, rows: Rows, asked: Config, directory: Path | None, *, show: bool) -> Run:
-    """Train the model and the linear one, score them, and keep them."""
-    outcome = _train(model, rows, asked, directory, (Progress("training"),) if show else ())
+def _carried_out(model: Model, rows: Rows, asked: Config, directory: Path | None, say: Say | None) -> Run:
+    """Train the model, or one for each fold, and the linear one, score them, and keep them."""
+    if asked.folds:
+        train = partial(_train, say=say)
+        model, outcome, folds = cross_validated(rows, asked, directory, model_for, train)
+    else:
+        outcome, folds = _train(model, rows, asked, directory, say), None
+        if rows.valid is not None:
+            model.calibrate(rows.valid)
     linear = _linear(model, rows, asked, directory) if asked.baseline else None
-    scored = rows.test if rows.test is not None or not asked.test else rows.valid
+    scored = rows.test if folds or rows.test is not None or not asked.test else rows.valid
     if scored is not None:
         model.metrics = model.evaluate(scored, linear=linear, seed=asked.seed)
+    elif folds is not None:
+        model.metrics = folds.together
     if directory is not None and not (directory / MODEL).exists():
         model.save(directory / MODEL)
-    count = 0 if scored is None else scored.num_rows
-    return Run(model, linear, directory, outcome=outcome, rows=count, reading=asked.reading, findings=rows.findings)
+    count = scored.num_rows if scored is not None else folds.rows if folds is not None else 0
+    return Run(
+        model,
+        linear,
+        directory,
+        outcome=outcome,
+        rows=count,
+        reading=asked.reading,
+        findings=rows.findings,
+        folds=folds,
+    )
 
 
-def _layout(schema: Schema, asked: Config) -> Layout:
+def model_for(schema: Schema, asked: Config) -> Model:
+    """An untrained network that fits the columns.
+
+    Raises:
+        ConfigError: nets and heads do not fit, augmentations do not fit what comes in, or no head has the metric that
+            is to be watched.
+    """
+    model = Model(schema, layout_for(schema, asked), seed=seed_from("weights", asked.seed))
+    if asked.monitor != SKILL:
+        model.heads_with(asked.monitor)
+    model.network.altered = altered_inputs(schema, asked)
+    return model
+
+
+def layout_for(schema: Schema, asked: Config) -> Layout:
+    """The nets and heads that were asked for, and for the rest those that fit the columns."""
     heads = dict(asked.heads)
     if asked.head is not None:
         heads = dict.fromkeys(schema.targets(), asked.head) | heads
-    return choose_layout(schema.inputs(), schema.targets(), net=asked.net, nets=asked.nets, heads=heads)
+    layout = choose_layout(schema.inputs(), schema.targets(), net=asked.net, nets=asked.nets, heads=heads)
+    return replace(layout, members=asked.ensemble, apart=_mixes_members(asked))
+
+
+def _mixes_members(asked: Config) -> bool:
+    """Whether a step would not move each number of a member by that number's own gradients alone."""
+    optimizer: Choice = asked.training.get("optimizer", options_of(Trainer)["optimizer"].default)
+    facts = OPTIMIZERS.get(optimizer.name).facts
+    return bool(facts.get("hidden") or facts.get("full_batch") or asked.training.get("group_l1"))
 
 
 def _explicit(asked: Config, model: Model) -> dict[str, Any]:
@@ -144,21 +203,37 @@ def _explicit(asked: Config, model: Model) -> dict[str, Any]:
     }
 
 
-def _train(model: Model, rows: Rows, asked: Config, directory: Path | None, hooks: tuple[Hook, ...]) -> Outcome:
+def _train(model: Model, rows: Rows, asked: Config, directory: Path | None, say: Say | None) -> Outcome:
+    """Train a network on a run's rows, shown to whoever is told anything."""
     valid = None if rows.valid is None else model.prepared(rows.valid)
+    hooks = (Progress("training"),) if say else ()
     with training_store(model, rows, directory, show=bool(hooks)) as train:
-        model.network.to(default_device())
-        task = Task(
-            model.network,
-            partial(Batches, train, seed=asked.seed),
-            len(train),
-            None if valid is None else partial(_validate, model, valid, asked.monitor),
-            directory,
-            asked.seed,
-            hooks,
-            asked.measure,
-        )
-        outcome = Trainer(task, **asked.training).run(Budget.parse(asked.budget))
+        return train_on(model, train, valid, asked, directory, hooks, say)
+
+
+def train_on(
+    model: Model,
+    train: Store,
+    valid: TensorStore | None,
+    asked: Config,
+    directory: Path | None = None,
+    hooks: tuple[Hook, ...] = (),
+    say: Say | None = None,
+) -> Outcome:
+    """Train a network on rows that it prepared, as asked; plan, log and checkpoints go into the directory."""
+    model.network.to(default_device())
+    choices, spent_s = decided(model, train, valid, asked, directory, say)
+    task = Task(
+        model.network,
+        drawn_by(model.schema, train, choices, asked.seed),
+        len(train),
+        None if valid is None else partial(_validate, model, valid, asked.monitor),
+        directory,
+        asked.seed,
+        hooks,
+        asked.measure,
+    )
+    outcome = Trainer(task, **asked.training).run(Budget.parse(asked.budget).less(spent_s))
     model.network.to("cpu")
     apply_layout(model.network, channels_last=False)
     return outcome
@@ -187,8 +262,10 @@ def _linear(model: Model, rows: Rows, asked: Config, directory: Path | None) -> 
     layout = choose_layout(inputs, targets, net=Choice("linear"), heads=heads)
     branches = {key: (plain.get(inputs[key][0], chain[0]),) for key, chain in layout.branches.items()}
     linear = Model(rows.schema, replace(layout, branches=branches), seed=seed_from("linear", asked.seed))
-    simple = replace(asked, training=LINEAR_TRAINING, measure=False, budget=_linear_budget(rows.train.num_rows))
-    _train(linear, _few(rows), simple, None, ())
+    simple = replace(
+        asked, training=LINEAR_TRAINING, measure=False, augment=(), budget=_linear_budget(rows.train.num_rows)
+    )
+    _train(linear, _few(rows), simple, None, None)
     if place is not None:
         linear.save(place)
     return linear

@@ -12,14 +12,16 @@ from fathom.api.splitting import split_rows
 from fathom.checks import Finding
 from fathom.config import Config
 from fathom.data import Source
+from fathom.data.fingerprint import fingerprint
 from fathom.data.selection import Selection
+from fathom.data.source import base_of
 from fathom.errors import SchemaError
 from fathom.kinds import KINDS
 from fathom.runtime import seed_from
 from fathom.schema import Schema
 from fathom.signals import Role
 
-__all__ = ["Rows", "prepare"]
+__all__ = ["Rows", "prepare", "rows_fingerprint"]
 
 CHECKS_S = 5.0
 """What a check may take before a training."""
@@ -36,6 +38,7 @@ class Rows:
         valid: chosen by, or None where there are too few rows.
         test: scored at the end, or None where there are too few rows.
         findings: what the checks found in the rows as the source has them.
+        test_source: what the test rows were read from, where that is another source.
     """
 
     source: Source
@@ -44,6 +47,12 @@ class Rows:
     valid: pa.Table | None
     test: pa.Table | None
     findings: tuple[Finding, ...] = ()
+    test_source: Source | None = None
+
+
+def rows_fingerprint(rows: pa.Table) -> str:
+    """What tells these rows from others, wherever their pictures' files are."""
+    return fingerprint({"test": rows}, base_of(rows))
 
 
 def prepare(source: Source, test: Source | None, asked: Config, say: Say) -> Rows:
@@ -77,7 +86,7 @@ def prepare(source: Source, test: Source | None, asked: Config, say: Say) -> Row
     fitted = schema.fit(train) if isinstance(train, pa.Table) else fit_large(schema, train)
     if test_rows is not None:
         fitted.check(test_rows)
-    return Rows(source, fitted, train, valid, test_rows, found.findings)
+    return Rows(source, fitted, train, valid, test_rows, found.findings, test)
 
 
 def _split(

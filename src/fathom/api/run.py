@@ -13,14 +13,17 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from fathom.api.columns import columns_kept
 from fathom.api.directory import CONFIG, LINEAR, MODEL
-from fathom.api.labels import matched
+from fathom.api.folding import Folds, read_folds
+from fathom.api.labels import matched, unpadded
 from fathom.api.splitting import with_group
 from fathom.checks import Finding
 from fathom.data import Source, read
 from fathom.data.readers import accepted_options
 from fathom.errors import ModelError, SchemaError
-from fathom.model import MANIFEST, Model, Scores
+from fathom.manifest import MANIFEST
+from fathom.model import Model, Scores
 from fathom.signals import Role
 from fathom.training.engine import Outcome
 
@@ -39,6 +42,7 @@ class Run:
         seconds: how long the whole run took.
         reading: the options of the reader with which the training rows were read.
         findings: what the checks found in the data; none where the run was loaded.
+        folds: what cross-validation told, or None where there was none.
     """
 
     def __init__(
@@ -52,15 +56,21 @@ class Run:
         seconds: float = math.nan,
         reading: Mapping[str, Any] | None = None,
         findings: tuple[Finding, ...] = (),
+        folds: Folds | None = None,
     ) -> None:
         self.model, self.linear, self.directory = model, linear, directory
         self.outcome, self.rows, self.seconds = outcome, rows, seconds
-        self.reading, self.findings = dict(reading or {}), findings
+        self.reading, self.findings, self.folds = dict(reading or {}), findings, folds
 
     @property
     def metrics(self) -> Scores:
         """Scores on the rows held out for the final score, by target and metric."""
         return self.model.metrics
+
+    @property
+    def columns_kept(self) -> tuple[str, ...] | None:
+        """The input columns that the network looks at: ``group_l1`` leaves others out; None where nets hide it."""
+        return columns_kept(self.model)
 
     def read(self, source: Any, **reading: Any) -> Source:
         """Read rows as the training rows were read: words stay words, labels take the form that training had.
@@ -72,12 +82,14 @@ class Run:
         Raises:
             InputError: the source cannot be read.
         """
-        as_trained = accepted_options(source, {"text": list(self.model.schema.words(Role.INPUT)), **self.reading})
-        found = read(source, **{**as_trained, **reading})
-        labels = self.model.schema.words(Role.TARGET)
+        words, labels = self.model.schema.words(Role.INPUT), self.model.schema.words(Role.TARGET)
+        options = {**accepted_options(source, {"text": list(words), **self.reading}), **reading}
+        found = read(source, **options)
         tables = {part: matched(table, labels) for part, table in found.parts.items()}
         notes = dict.fromkeys(note for _, told in tables.values() for note in told)
         parts = {part: table for part, (table, _) in tables.items()}
+        if "text" in options:  # as they stand: no code that training had as a word is read as a number
+            parts = {part: unpadded(table, words, options.get("missing", ())) for part, table in parts.items()}
         return replace(found, parts=parts, notes=(*found.notes, *notes))
 
     def predict(self, source: Any, **reading: Any) -> pa.Table:
@@ -113,8 +125,15 @@ class Run:
             "run": None if self.directory is None else str(self.directory),
             "rows": self.rows,
             "metrics": plain_scores(self.metrics),
+            **({} if self._looks_at_all else {"columns_kept": list(self.columns_kept or ())}),
+            **({} if self.folds is None else {"folds": _plain_folds(self.folds)}),
             "seconds": round(self.seconds, 3),
         }
+
+    @property
+    def _looks_at_all(self) -> bool:
+        kept = self.columns_kept
+        return kept is None or len(kept) == len(self.model.schema.of_role(Role.INPUT))
 
 
 def load(directory: str | Path) -> Run:
@@ -131,7 +150,7 @@ def load(directory: str | Path) -> Run:
         hint = "its training has not finished; continue it with --resume" if unfinished else f"it holds no {MODEL}/"
         raise ModelError(f"{place} cannot be loaded: {hint if place.exists() else 'there is no such directory'}")
     linear = Model.load(place / LINEAR) if (place / LINEAR).is_dir() else None
-    return Run(Model.load(place / MODEL), linear, place, reading=_recorded_reading(place))
+    return Run(Model.load(place / MODEL), linear, place, reading=_recorded_reading(place), folds=read_folds(place))
 
 
 def _recorded_reading(place: Path) -> dict[str, Any]:
@@ -149,6 +168,11 @@ def plain_scores(scores: Scores) -> dict[str, dict[str, dict[str, float | None]]
         target: {name: {key: _finite(value) for key, value in asdict(metric).items()} for name, metric in found.items()}
         for target, found in scores.items()
     }
+
+
+def _plain_folds(folds: Folds) -> dict[str, Any]:
+    each = [plain_scores(scores) for scores in folds.scores]
+    return {"rows": folds.rows, "out_of_fold": plain_scores(folds.together), "each": each}
 
 
 def _finite(value: float | None) -> float | None:

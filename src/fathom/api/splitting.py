@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from fathom.data.duplicates import row_codes
 from fathom.data.source import base_of
-from fathom.data.splits import group_codes, quantile_codes, random_split, time_split, unit_split
+from fathom.data.splits import FEWEST_PER_STRATUM, group_codes, quantile_codes, random_split, time_split, unit_split
 from fathom.errors import SchemaError
 from fathom.kinds.times import time_reader
 from fathom.schema import Column, Schema
@@ -28,12 +28,20 @@ MOST_REPEATED = 0.25
 
 
 def split_rows(
-    table: pa.Table, fractions: tuple[float, ...], schema: Schema, seed: int
+    table: pa.Table, fractions: tuple[float, ...], schema: Schema, seed: int, *, fewest: int | None = None
 ) -> tuple[list[np.ndarray], tuple[str, ...]]:
     """Share rows out, so that what belongs together stays together.
 
     Rows are split by time where a column has that role, whole groups where one has that, and both where both are
     named. Else they are drawn at random, stratified over every target, rows with equal inputs being one.
+
+    Args:
+        table: the rows.
+        fractions: the share of each part; they add up to 1.
+        schema: says what columns are for.
+        seed: decides what is drawn.
+        fewest: rows of one label that are shared out, those of rarer ones staying in the first part; None for a
+            number that suits a first part from which is learned.
 
     Returns:
         The row numbers of each part, sorted, and what a person should know of the split, one sentence each.
@@ -48,8 +56,8 @@ def split_rows(
         return _by_time(table, time, fractions, units), ()
     if group is not None and units is not None:
         check_count(int(units.max()) + 1, "group", group.name, fractions)
-        return unit_split(units, fractions, _strata(table, schema), seed, fewest=len(fractions)), ()
-    return _at_random(table, fractions, schema, seed)
+        return unit_split(units, fractions, _strata(table, schema), seed, fewest=fewest or len(fractions)), ()
+    return _at_random(table, fractions, schema, seed, fewest or FEWEST_PER_STRATUM)
 
 
 def with_group(table: pa.Table, name: str) -> pa.Table:
@@ -136,7 +144,7 @@ def check_count(count: int, what: str, name: str, fractions: tuple[float, ...], 
 
 
 def _at_random(
-    table: pa.Table, fractions: tuple[float, ...], schema: Schema, seed: int
+    table: pa.Table, fractions: tuple[float, ...], schema: Schema, seed: int, fewest: int
 ) -> tuple[list[np.ndarray], tuple[str, ...]]:
     inputs = [column.name for column in schema.of_role(Role.INPUT)]
     strata = _strata(table, schema)
@@ -144,9 +152,9 @@ def _at_random(
     count = int(units.max()) + 1
     repeated = table.num_rows - count
     if not repeated or repeated > MOST_REPEATED * table.num_rows or count < len(fractions):
-        return random_split(table.num_rows, fractions, strata, seed), ()
+        return random_split(table.num_rows, fractions, strata, seed, fewest=fewest), ()
     told = f"{repeated:,} rows have the inputs of another row; such rows are kept in one part"
-    return unit_split(units, fractions, strata, seed), (told,)
+    return unit_split(units, fractions, strata, seed, fewest=fewest), (told,)
 
 
 def _strata(table: pa.Table, schema: Schema) -> np.ndarray | None:

@@ -103,6 +103,7 @@ def _key(model: Model, rows: Rows) -> str:
     assert isinstance(rows.train, pa.Table | Selection)
     digest = sha256()
     about = [FORMAT, SHARD_BYTES, rows.source.fingerprint, model.schema.state(), model.layout.state()]
+    about.append(sorted(model.network.altered))
     digest.update(json.dumps(about, sort_keys=True).encode())
     kept = rows.train.kept if isinstance(rows.train, Selection) else None
     digest.update(b"" if kept is None else kept.buffers()[1])

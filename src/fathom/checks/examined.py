@@ -117,7 +117,7 @@ class Examined:
         left_out = {column.name for column in self.targets}
         left_out |= {c.name for c in self.schema.of_role(Role.IGNORE) if _numbers_rows(c, self.train)}
         names = [name for name in self.train.column_names if name not in left_out]
-        whole = pa.concat_tables([table.select(names) for table in tables.values()], promote_options="default")
+        whole = _one_table([table.select(names) for table in tables.values()])
         ends = np.cumsum([table.num_rows for table in tables.values()])
         return dict(zip(tables, np.split(_equal_rows(whole, names), ends[:-1]), strict=True))
 
@@ -126,6 +126,16 @@ class Examined:
         if (part, name) not in self._thumbnails:
             self._thumbnails[part, name] = thumbnails(self.train if part == "train" else self.parts[part], name)
         return self._thumbnails[part, name]
+
+
+def _one_table(parts: Sequence[pa.Table]) -> pa.Table:
+    """Parts one after another; a column that holds words in one and numbers in another is compared as words."""
+    for name in parts[0].column_names:
+        types = {part.schema.field(name).type for part in parts}
+        if len(types) == 1 or all(map(holds_numbers, types)) or not all(map(holds_single_values, types)):
+            continue
+        parts = [part.set_column(part.column_names.index(name), name, part[name].cast(pa.string())) for part in parts]
+    return pa.concat_tables(parts, promote_options="permissive")
 
 
 def _equal_rows(table: pa.Table, names: Sequence[str]) -> np.ndarray:

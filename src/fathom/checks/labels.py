@@ -29,6 +29,7 @@ UNLIKELY = 0.05
 tells apart with 82 %, it leaves 0.8 %, where 0.1 leaves 2.3 %; of labels turned at random it finds two thirds."""
 SHOWN_ROWS = 20
 OFTEN = 0.02
+FAR = 0.5  # of the skill that is asked for: learning again without the suspects gains far less
 
 Probabilities = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
 """From rows to learn from, their labels (codes) and rows to tell of to (N, K)."""
@@ -73,7 +74,7 @@ def labels(examined: Examined, *, skill: Annotated[float, Range(0, 1)] = 0.6) ->
             overlap by nature, it cannot tell a wrong label from a rare one.
     """
     for target in examined.targets:
-        found = suspects(examined, target)
+        found = suspects(examined, target, heard=skill)
         if found is None or found.skill < skill or not len(found.rows):
             continue
         codes, names = codes_of(examined.train[target.name])
@@ -91,8 +92,14 @@ def labels(examined: Examined, *, skill: Annotated[float, Range(0, 1)] = 0.6) ->
         yield Finding("labels", "warning" if grave else "note", message, remedy, (target.name,), rows, len(found.rows))
 
 
-def suspects(examined: Examined, target: Column) -> Suspects | None:
-    """The rows whose label looks wrong; None where too few rows or no features tell."""
+def suspects(examined: Examined, target: Column, *, heard: float = 0.0) -> Suspects | None:
+    """The rows whose label looks wrong; None where too few rows or no features tell.
+
+    Args:
+        examined: what is looked at.
+        target: whose labels.
+        heard: the skill below which nobody asks: far below it the model learns only once.
+    """
     if target.kind.name != "category":
         return None
     codes, names = codes_of(examined.train[target.name])
@@ -113,13 +120,18 @@ def suspects(examined: Examined, target: Column) -> Suspects | None:
         features = dense_features(examined, rows, leaking(examined, target))
         if not features.shape[1]:
             return None
-        wrong, told = _confidently_wrong(_told_by_features(features), classes, folds)
+        wrong, told = _confidently_wrong(_told_by_features(features), classes, folds, heard * FAR)
     margin = told[np.arange(len(rows)), classes] - told.max(axis=1)
     order = np.flatnonzero(wrong)[np.argsort(margin[wrong], kind="stable")]
+    hits, skill = _hits_and_skill(told, classes)
+    return Suspects(rows[order], kept[told[order].argmax(axis=1)], hits / len(rows), skill, len(rows))
+
+
+def _hits_and_skill(told: np.ndarray, classes: np.ndarray) -> tuple[int, float]:
+    """How many rows are told right, and the share of the errors of the trivial answer that this avoids."""
     hits = int((told.argmax(axis=1) == classes).sum())
     usual = int(np.bincount(classes).max())
-    skill = (hits - usual) / max(1, len(rows) - usual)
-    return Suspects(rows[order], kept[told[order].argmax(axis=1)], hits / len(rows), skill, len(rows))
+    return hits, (hits - usual) / max(1, len(classes) - usual)
 
 
 def _folds(groups: np.ndarray, classes: np.ndarray) -> np.ndarray:
@@ -159,8 +171,13 @@ def _contradicted(tell: Probabilities, classes: np.ndarray, folds: np.ndarray) -
     return ~trusted, told
 
 
-def _confidently_wrong(tell: Probabilities, classes: np.ndarray, folds: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Rows that are as likely of another class as its own rows are on average, and hardly of theirs."""
+def _confidently_wrong(
+    tell: Probabilities, classes: np.ndarray, folds: np.ndarray, skill: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Rows that are as likely of another class as its own rows are on average, and hardly of theirs.
+
+    The model learns a second time, without those, unless there are none or its skill is below ``skill``.
+    """
     trusted = np.ones(len(classes), bool)
     for _ in range(2):
         told = _out_of_fold(tell, classes, folds, trusted, MOST_LEARNED["features"])
@@ -168,6 +185,8 @@ def _confidently_wrong(tell: Probabilities, classes: np.ndarray, folds: np.ndarr
         usual = np.bincount(classes, weights=own) / np.bincount(classes)
         confident = np.where(told >= usual, told, -1.0)
         trusted = (confident.max(axis=1) < 0) | (confident.argmax(axis=1) == classes)
+        if trusted.all() or _hits_and_skill(told, classes)[1] < skill:
+            break
     return ~trusted & (own < UNLIKELY), told
 
 

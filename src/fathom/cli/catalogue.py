@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from fathom.augment import AUGMENTS
 from fathom.checks import CHECKS
 from fathom.cli.text import WIDTH, aligned, bold
 from fathom.data import READERS
@@ -18,17 +19,19 @@ from fathom.heads import HEADS, METRICS
 from fathom.kinds import KINDS
 from fathom.nets import ACTIVATIONS, INITIALIZATIONS, NETS, NORMS
 from fathom.registry import Choice, Entry, Option, Registry, options_of
-from fathom.training import OPTIMIZERS, SCHEDULES
+from fathom.training import AVERAGES, OPTIMIZERS, SCHEDULES
 from fathom.training.engine import Trainer
 
 __all__ = ["Described", "Sort", "described", "listed", "plain", "sorts"]
 
-ALL = (NETS, HEADS, KINDS, OPTIMIZERS, SCHEDULES, ACTIVATIONS, NORMS, INITIALIZATIONS, METRICS, READERS, CHECKS)
+PARTS = (NETS, HEADS, KINDS, AUGMENTS, OPTIMIZERS, SCHEDULES, AVERAGES, ACTIVATIONS, NORMS, INITIALIZATIONS)
+ALL = (*PARTS, METRICS, READERS, CHECKS)
 TRAINING = "training"
 SETS = "sets"
 # Where the options of a thing of each sort are given on the command line.
 PLACES = {name: name for name in ("net", "head", "optimizer", "schedule", TRAINING)} | {
     "kind": "kinds.COLUMN",
+    "average": "training.average",
     "check": "checks.NAME",
     "reader": "reading",
 }
@@ -66,15 +69,21 @@ class Described:
             return ["Its options are those of what reads the files in it, such as csv."]
         if not self.options:
             return ["It has no options."]
-        place, first = PLACES.get(self.what, "").replace("NAME", self.name), _telling(self.options.values())
-        before = f"--kind COLUMN={self.name} " if self.what == "kind" else ""
-        example = f" (as in {before}--set {place}.{first.name}={_shown_value(first.default)})" if place else ""
-        lines = [f"Options{example}:"]
+        lines = [f"Options{self._example()}:"]
         for name, option in self.options.items():
             lines.append(f"  {bold(name)} = {option.default_text}")
             words = [*([about[name]] if name in about else []), f"allowed: {_allowed(option)}"]
             lines += [textwrap.fill(line, WIDTH, initial_indent=" " * 6, subsequent_indent=" " * 6) for line in words]
         return lines
+
+    def _example(self) -> str:
+        """How an option is given on the command line."""
+        place, first = PLACES.get(self.what, "").replace("NAME", self.name), _telling(self.options.values())
+        value = _shown_value(first.default)
+        if self.what == AUGMENTS.what:
+            return f" (as in --set 'augment=[{{name=\"{self.name}\", {first.name}={value}}}]')"
+        before = f"--kind COLUMN={self.name} " if self.what == "kind" else ""
+        return f" (as in {before}--set {place}.{first.name}={value})" if place else ""
 
 
 @dataclass(frozen=True)
@@ -199,7 +208,12 @@ def _check_facts(facts: Mapping[str, Any]) -> list[str]:
 
 
 def _schedule_facts(facts: Mapping[str, Any]) -> list[str]:
-    return ["ends near zero" if facts["anneals"] else "followed by a cool-down to zero"]
+    ends = "ends near zero" if facts["anneals"] else "followed by a cool-down to zero" if facts["cools"] else ""
+    return [ends, "depends on validation" if facts.get("watches") else ""]
+
+
+def _average_facts(facts: Mapping[str, Any]) -> list[str]:
+    return ["in the place of the cool-down" if facts["holds"] else ""]
 
 
 def _reader_facts(facts: Mapping[str, Any]) -> list[str]:
@@ -235,6 +249,7 @@ FACTS: dict[str, Callable[[Mapping[str, Any]], list[str]]] = {
     "reader": _reader_facts,
     "set": _set_facts,
     "schedule": _schedule_facts,
+    "average": _average_facts,
     "check": _check_facts,
 }
 

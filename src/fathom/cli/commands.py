@@ -96,6 +96,9 @@ def _columns(command: Command) -> Command:
 @click.option("--budget", metavar="BUDGET", help="2m, 20epochs or 5000steps; else until it stops improving.")
 @click.option("--net", metavar="NAME", help="A network; see fathom list nets.")
 @click.option("--head", metavar="NAME", help="A head; see fathom list heads.")
+@click.option("--ensemble", type=int, metavar="N", help="Train N networks together and average their answers.")
+@click.option("--folds", type=int, metavar="K", help="Cross-validate: K networks, each choosing by its own fold.")
+@click.option("--augment", metavar="A,B,C", help="auto, none, or names; see fathom list augmentations.")
 @click.option("--set", multiple=True, metavar="KEY=VALUE", help="An option, as in net.dropout=0.2. *")
 @_columns
 @click.option("--seed", type=int, metavar="N", help="Decides all that is random.")
@@ -130,6 +133,53 @@ def fit(
     _print(run.summary() if as_json else text.fitted(run))
 
 
+@fathom.command(short_help="Try many nets and options, and keep the best.")
+@click.argument("data")
+@click.option("--target", multiple=True, metavar="COLUMN", help="Column to predict; 'none' rebuilds the inputs. *")
+@click.option("--test", metavar="DATA", help="Rows for the final score, instead of some held out.")
+@click.option("--trials", type=int, metavar="N", help="How many in all; 50, or as many as the budget has time for.")
+@click.option("--budget", metavar="TIME", help="How long all of it may take, as in 90s, 10m or 2h.")
+@click.option("--trial-budget", metavar="BUDGET", help="How long each trial trains; as fit's --budget.")
+@click.option("--space", multiple=True, metavar="A,B,C", help="What to vary, as in net.hidden,optimizer.lr. *")
+@click.option("--workers", type=int, metavar="N", help="Processes that run trials at once; one unless said.")
+@click.option("--storage", metavar="URL", help="A database that several machines share.")
+@click.option("--study", metavar="NAME", help="The study's name in it.")
+@click.option("--net", metavar="NAME", help="A network; else those that fit are tried.")
+@click.option("--head", metavar="NAME", help="A head; see fathom list heads.")
+@click.option("--set", multiple=True, metavar="KEY=VALUE", help="An option that stays as it is said. *")
+@_columns
+@click.option("--seed", type=int, metavar="N", help="Decides all that is random.")
+@_reading
+@click.option("--config", metavar="FILE.toml", help="Options in a file; the command line goes before it.")
+@click.option("--out", metavar="DIR", help="The study's directory, else runs/<data>-<target>-tune.")
+@click.option("--resume", is_flag=True, help="Continue a study that was stopped, or add trials to it.")
+@click.option("--overwrite", is_flag=True, help="Delete the study that is there.")
+@_as_json
+def tune(
+    data: str, test: str | None, out: str | None, *, resume: bool, overwrite: bool, as_json: bool, **said: Any
+) -> None:
+    """Train many networks on DATA, each with other options, on the same rows.
+
+    The first is trained with the defaults. The best by the rows to choose by is
+    kept as an ordinary run, in best/ below the study's directory, and scored on
+    rows that no trial saw. Options marked * may be given several times.
+    """
+    from fathom.api import tune as tune_network
+    from fathom.cli import tuning
+    from fathom.config import Config
+    from fathom.data import read
+
+    config, study = tuning.asked_from(said)
+    asked = Config.of(config)  # mistakes are told before any data is read
+    source = read(data, **asked.reading)
+    place = out or f"{_default_place(source.name, asked.target or source.target)}-tune"
+    share = config.pop("test", None)
+    held_out = share if test is None else test
+    kept: dict[str, Any] = {"out": place, "resume": resume, "overwrite": overwrite, "say": _say}
+    found = tune_network(source, test=held_out, **kept, **study, **config)
+    _print(found.summary() if as_json else tuning.tuned(found))
+
+
 @fathom.command(short_help="Look for what is wrong with data.")
 @click.argument("data")
 @click.option("--target", multiple=True, metavar="COLUMN", help="Column to predict; 'none' for no target. *")
@@ -151,7 +201,7 @@ def check(data: str, test: str | None, *, as_json: bool, **said: Any) -> None:
     from fathom.cli import checking
     from fathom.cli.settings import config_from
 
-    unsaid = dict.fromkeys(("budget", "seed", "net", "head"))
+    unsaid = dict.fromkeys(("budget", "seed", "net", "head", "augment"))
     config = config_from({**unsaid, **said})
     config.pop("test", None)  # a share of rows to hold out, of which nothing is found
     report = check_data(data, test=test, **config)
@@ -214,6 +264,34 @@ def evaluate(run: str, data: str, *, as_json: bool, **said: Any) -> None:
     seconds = round(time.perf_counter() - started, 3)
     answer = {"run": run, "rows": count, "metrics": plain_scores(scores), "seconds": seconds}
     _print(answer if as_json else text.scored(scores, f"on {count:,} rows"))
+
+
+@fathom.command(short_help="Test which of several networks is better.")
+@click.argument("runs", nargs=-1, required=True, metavar="RUN RUN... [DATA]")
+@_reading
+@_as_json
+def compare(runs: tuple[str, ...], *, as_json: bool, **said: Any) -> None:
+    """Compare several RUNs on the same rows: the test rows that they have in
+    common, or those of DATA, and say which differences are more than noise."""
+    from fathom.api.comparing import compare as compare_runs
+    from fathom.cli import comparison
+    from fathom.cli.settings import reading_from
+
+    started = time.perf_counter()
+    directories, data = _runs_and_data(runs)
+    found = compare_runs(directories, data, **reading_from(said))
+    seconds = round(time.perf_counter() - started, 3)
+    _print({**found.plain(), "seconds": seconds} if as_json else comparison.told(found))
+
+
+def _runs_and_data(places: tuple[str, ...]) -> tuple[list[str], str | None]:
+    """Runs, and last, where it is no run's or model's directory, the rows to compare them on."""
+    from fathom.api.directory import CONFIG, MODEL
+    from fathom.manifest import MANIFEST
+
+    *others, last = places
+    is_run = any((Path(last) / name).exists() for name in (MODEL, MANIFEST, CONFIG))
+    return (list(places), None) if is_run or len(places) <= 2 else (others, last)
 
 
 @fathom.command("list", short_help="List the nets, kinds, checks, data sets, ...")

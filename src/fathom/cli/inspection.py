@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from fathom.api import Run, plain_scores
+from fathom.api.columns import columns_kept
 from fathom.cli.text import aligned, bold, scored
 from fathom.model import Model
 from fathom.signals import Role, Signal, to_device
@@ -52,6 +53,7 @@ class Inspection:
             "run": self.name,
             "parameters": self.total,
             "columns": [dict(zip(names, row, strict=True)) for row in self.model.schema.rows()],
+            "columns_kept": columns_kept(self.model),
             "layout": self.model.layout.state(),
             "layers": [asdict(layer) for layer in self.layers],
             "metrics": plain_scores(self.model.metrics),
@@ -63,6 +65,9 @@ class Inspection:
         layers = [(f"  {x.name}", x.what, _shape_words(x.shape), f"{x.parameters:>11,}") for x in self.layers]
         layers = [("  layer", "what", "gives", f"{'parameters':>11}"), *layers]
         lines = _table(layers) + f"\n  {self.total:,} parameters in all"
+        kept = columns_kept(self.model)
+        if kept is not None and len(kept) < len(self.model.schema.of_role(Role.INPUT)):
+            columns += [("  kept", "", "", ", ".join(kept) or "none")]
         parts = [bold("columns"), aligned(columns), "", bold("layers (B rows at a time)"), lines]
         if self.model.metrics:
             parts += ["", scored(self.model.metrics, "on the rows held out when it was trained")]

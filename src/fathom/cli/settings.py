@@ -27,8 +27,8 @@ def config_from(options: Mapping[str, Any]) -> Tree:
         ConfigError: an option that cannot be read, or a file that is no TOML.
     """
     said: Tree = {}
-    for key in ("target", "budget", "seed", "net", "head"):
-        if options[key] is not None and options[key] != ():
+    for key in ("target", "budget", "seed", "net", "head", "augment", "ensemble", "folds"):
+        if options.get(key) is not None and options[key] != ():
             said[key] = options[key]
     for option in ("kind", "role"):
         for column, name in _pairs(option, options[option]):

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 from fathom.api import Run
 from fathom.api.directory import CONFIG
+from fathom.api.folding import Folds
 from fathom.heads import METRICS
 from fathom.model import Metric, Scores
 
@@ -22,7 +23,9 @@ WIDTH = 80
 
 def fitted(run: Run) -> str:
     """What ``fathom fit`` ends with: scores, where the run stands, and what next."""
-    if run.rows:
+    if run.folds is not None:
+        parts = [_folded(run.folds), scored(run.metrics, _rows_scored(run))]
+    elif run.rows:
         parts = [scored(run.metrics, f"on {run.rows:,} rows that it did not learn from")]
     else:
         parts = ["too few rows to hold some out for a score; evaluate it on others"]
@@ -33,6 +36,26 @@ def fitted(run: Run) -> str:
         (f"  fathom inspect {place}", "see what it is made of"),
     ]
     parts += [f"The run is in {place}, after {run.seconds:.1f} s. Next:", aligned(commands)]
+    return "\n".join(parts)
+
+
+def _rows_scored(run: Run) -> str:
+    if run.folds is not None and run.rows == run.folds.rows:
+        return f"on {run.rows:,} rows, each by the network that did not learn from it"
+    return f"by all networks together, on {run.rows:,} rows that none learned from"
+
+
+def _folded(folds: Folds) -> str:
+    """One table a target: each metric's mean over folds with its deviation, and that of all rows together."""
+    parts = []
+    for target, metrics in folds.together.items():
+        head = ("", "mean ± deviation", f"{folds.rows:,} rows together")
+        rows = [head]
+        for name, metric in metrics.items():
+            mean, deviation = folds.spread(target, name)
+            rows.append((name, f"{number(mean)} ± {number(deviation)}", " ".join(_cells(name, metric)[1:3])))
+        lines = (f"  {line}" for line in aligned(rows).splitlines())
+        parts.append("\n".join([bold(f"{_title(target)}, over {len(folds.scores)} folds"), *lines]))
     return "\n".join(parts)
 
 

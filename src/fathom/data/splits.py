@@ -8,7 +8,15 @@ import pyarrow.compute as pc
 
 from fathom.data.columns import coded
 
-__all__ = ["group_codes", "quantile_codes", "random_split", "time_blocks", "time_split", "unit_split"]
+__all__ = [
+    "FEWEST_PER_STRATUM",
+    "group_codes",
+    "quantile_codes",
+    "random_split",
+    "time_blocks",
+    "time_split",
+    "unit_split",
+]
 
 FEWEST_PER_STRATUM = 5
 NUM_QUANTILES = 10

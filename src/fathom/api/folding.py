@@ -1,0 +1,162 @@
+"""Cross-validation: as many networks as folds, each choosing by its own, and all of them together as one model.
+
+The schema (scales, vocabularies) is fitted on the rows of all folds: a fold's targets are unseen by the network that
+it scores, the spread of its inputs is not.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from fathom.api.directory import FOLDS, MODEL, SCORES
+from fathom.api.rows import Rows
+from fathom.api.splitting import split_rows
+from fathom.config import Config
+from fathom.ensemble import joined_weights, member_weights
+from fathom.errors import ConfigError, ModelError
+from fathom.heads.scoring import Judged
+from fathom.model import Metric, Model, Scores
+from fathom.resampling import resampled_together
+from fathom.runtime import seed_from, write_atomic
+from fathom.schema import Schema
+from fathom.training.engine import Outcome
+
+__all__ = ["Folds", "cross_validated", "read_folds"]
+
+Build = Callable[[Schema, Config], Model]
+Train = Callable[[Model, Rows, Config, Path | None], Outcome]
+
+
+@dataclass(frozen=True)
+class Folds:
+    """What cross-validation tells.
+
+    Attributes:
+        scores: of each fold, by the network that did not learn from it.
+        together: the scores of all these answers taken together, with their intervals.
+        rows: how many rows the folds hold.
+    """
+
+    scores: tuple[Scores, ...]
+    together: Scores
+    rows: int
+
+    def spread(self, target: str, metric: str) -> tuple[float, float]:
+        """The mean of a metric over folds, and its standard deviation."""
+        values = [found[target][metric].value for found in self.scores]
+        return float(np.mean(values)), float(np.std(values, ddof=1))
+
+    def save(self, place: Path) -> None:
+        plain = {"scores": [_plain(one) for one in self.scores], "together": _plain(self.together), "rows": self.rows}
+        write_atomic(place, (json.dumps(plain, indent=1) + "\n").encode())
+
+
+def read_folds(directory: Path) -> Folds | None:
+    """What cross-validation told of a run, or None where there was none.
+
+    Raises:
+        ModelError: the file is not as it was written.
+    """
+    place = directory / FOLDS / SCORES
+    if not place.is_file():
+        return None
+    try:
+        plain = json.loads(place.read_text())
+        return Folds(tuple(map(_restored, plain["scores"])), _restored(plain["together"]), int(plain["rows"]))
+    except (AttributeError, OSError, LookupError, RecursionError, TypeError, ValueError) as error:
+        raise ModelError(f"{place} is not as fathom writes it ({error!r:.200})") from error
+
+
+def cross_validated(
+    rows: Rows, asked: Config, directory: Path | None, build: Build, train: Train
+) -> tuple[Model, Outcome | None, Folds]:
+    """Train a network for each fold, and join them into one model.
+
+    Args:
+        rows: those that are not for the final score are cut into folds: by time, by whole groups, or at random.
+        asked: says how many folds.
+        directory: of the run, each fold having one of its own in it; a fold that was trained is not trained again.
+        build: a network that was not trained.
+        train: trains one on rows, into a directory.
+
+    Returns:
+        The networks as members of one model, the outcome of the last training (None where all were trained before),
+        and the scores.
+
+    Raises:
+        ConfigError: the table is larger than memory, or has fewer rows than folds.
+        SchemaError: there are fewer groups or times than folds.
+    """
+    table, schema = _rows_of_folds(rows, asked)
+    parts, _ = split_rows(table, (1 / asked.folds,) * asked.folds, schema, seed_from("folds", asked.seed), fewest=2)
+    models, outcome, judged, scores = [], None, [], []
+    for number, part in enumerate(parts):
+        held_out = table.take(pa.array(part))
+        others = table.take(pa.array(np.setdiff1d(np.arange(table.num_rows), part)))
+        own = replace(asked, seed=seed_from("fold", asked.seed, number))
+        place = None if directory is None else directory / FOLDS / str(number)
+        model = build(schema, own)
+        if place is not None and (place / MODEL).exists():
+            model = Model.load(place / MODEL)
+        else:
+            if place is not None:
+                place.mkdir(parents=True, exist_ok=True)
+            outcome = train(model, replace(rows, schema=schema, train=others, valid=held_out), own, place)
+        answers, samples = model.judged(held_out)
+        judged.append(answers)
+        model.metrics = model.scores_of(answers, resampled_together(schema, held_out, samples), seed=asked.seed)
+        scores.append(model.metrics)
+        if place is not None and not (place / MODEL).exists():
+            model.save(place / MODEL)
+        models.append(model)
+    folds = Folds(tuple(scores), _together(models[0], judged, table, parts, asked.seed), table.num_rows)
+    if directory is not None:
+        folds.save(directory / FOLDS / SCORES)
+    return _joined(models), outcome, folds
+
+
+def _rows_of_folds(rows: Rows, asked: Config) -> tuple[pa.Table, Schema]:
+    """All rows that are not for the final score, and the schema fitted on them."""
+    if not isinstance(rows.train, pa.Table):
+        raise ConfigError("folds need rows that fit into memory; leave folds out (rows to choose by are held out then)")
+    if rows.train.num_rows + (0 if rows.valid is None else rows.valid.num_rows) < 2 * asked.folds:
+        raise ConfigError(f"folds = {asked.folds} is too many for {rows.train.num_rows:,} rows (at least 2 rows each)")
+    if rows.valid is None:
+        return rows.train, rows.schema
+    table = pa.concat_tables([rows.train, rows.valid.select(rows.train.column_names).cast(rows.train.schema)])
+    return table, rows.schema.fit(table)
+
+
+def _together(
+    model: Model, judged: list[dict[str, Judged]], table: pa.Table, parts: list[np.ndarray], seed: int
+) -> Scores:
+    """The scores of all rows, each answered by the network that did not learn from it."""
+    joined = {name: Judged.joined([found[name] for found in judged]) for name in judged[0]}
+    order = np.concatenate(parts)
+    groups = resampled_together(model.schema, table.take(pa.array(order)), np.arange(len(order)))
+    return model.scores_of(joined, groups, seed=seed)
+
+
+def _joined(models: list[Model]) -> Model:
+    """One model whose members are the networks of several."""
+    first = models[0]
+    count = sum(model.layout.members for model in models)
+    whole = Model(first.schema, replace(first.layout, members=count))
+    members = [weights for model in models for weights in member_weights(model.network)]
+    whole.network.load_state_dict(joined_weights(whole.network, members))
+    whole.network.eval()
+    return whole
+
+
+def _plain(scores: Scores) -> dict[str, dict[str, dict[str, float | None]]]:
+    return {target: {name: asdict(metric) for name, metric in found.items()} for target, found in scores.items()}
+
+
+def _restored(plain: dict[str, dict[str, dict[str, float]]]) -> Scores:
+    return {target: {name: Metric.restored(m) for name, m in found.items()} for target, found in plain.items()}
