@@ -94,7 +94,8 @@ def _fathom(work: Workload, samples: int, **config: Any) -> Trained:
     from fathom.training.plan import Plan
 
     budget = f"{-(-samples // work.batch_size)}steps"
-    config |= {"net": work.net, "optimizer": "adam", "training": {"batch_size": work.batch_size}, "budget": budget}
+    training = {"batch_size": work.batch_size, "precision": "float32"}  # as everyone else here
+    config |= {"net": work.net, "optimizer": "adam", "training": training, "budget": budget}
     with tempfile.TemporaryDirectory() as place:
         run = fathom.fit(work.columns(), "label", out=f"{place}/run", **config)
         setting = Plan.load(Path(place) / "run" / "plan.json").setting

@@ -24,11 +24,11 @@ PACKAGES = ("torch", "fathom-nn", "skorch", "lightning", "keras", "transformers"
 COMMAND = "python benchmarks/training_speed.py"
 HEAD = ("", "samples/s, median [min-max]", "of the fastest plain loop", "")
 EXPLAINED = """\
-All train the same network from arrays in memory with Adam. fathom runs as `fathom.fit` does by default: it measures
-threads and memory layout, logs, clips, looks for NaN at every step, validates and writes checkpoints;
-`valid=0` holds no rows back to validate on. No other contestant validates. Time counts from "training begins" to
-"training ends" (of fathom, its `Outcome`): building, compiling and fathom's short rehearsal come before it, its linear
-model and final score after it. A peer is shown with torch's own number of threads and with one."""
+All train the same network from arrays in memory with Adam, in float32. Else fathom runs as `fathom.fit` does by
+default: it measures threads and memory layout, logs, clips, looks for NaN at every step, validates and writes
+checkpoints; `valid=0` holds no rows back to validate on. No other contestant validates. Time counts from "training
+begins" to "training ends" (of fathom, its `Outcome`): building, compiling and fathom's short rehearsal come before
+it, its linear model and final score after it. A peer is shown with torch's own number of threads and with one."""
 
 
 def main() -> None:

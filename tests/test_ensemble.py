@@ -166,8 +166,8 @@ def test_a_bias_of_several_members_is_no_matrix(schema):
 
 def test_what_cannot_be_stacked_stays_apart(schema):
     whole = Config.of({"target": ["class"], "ensemble": 2})
-    assert not layout_for(schema, whole).apart
-    assert layout_for(schema, Config.of({"target": ["class"], "ensemble": 2, "optimizer": "muon"})).apart
+    assert not layout_for(schema, whole, 150).apart
+    assert layout_for(schema, Config.of({"target": ["class"], "ensemble": 2, "optimizer": "muon"}), 150).apart
     pictures = pa.FixedShapeTensorArray.from_numpy_ndarray(
         np.zeros((ROWS, 8, 8), np.uint8) + np.arange(8, dtype=np.uint8)
     )

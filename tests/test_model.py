@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import pickle
 import shutil
 from hashlib import sha256
@@ -185,6 +186,28 @@ def test_a_column_that_nobody_fitted_is_refused(saved, key, value):
     target[key] = value
     with pytest.raises(InputError):
         Model.from_files(altered(files, schema=json.dumps(schema).encode())).predict(rows().select(["name"]))
+
+
+@pytest.mark.parametrize(
+    ("head", "stored"), [("nobody", 2.0), *(("ill", odd) for odd in (math.nan, -1.0, 0, 1e300, True, "2", [2.0], None))]
+)
+def test_a_temperature_that_no_fit_could_give_is_refused(saved, head, stored):
+    files = saved[0].files()
+    network = json.loads(files["network.json"])
+    network["temperatures"] = {head: stored}
+    with pytest.raises(ModelError, match=f"temperature of '{head}'"):
+        Model.from_files(altered(files, network=json.dumps(network).encode()))
+
+
+@pytest.mark.parametrize(
+    ("key", "value"), [("members", "1"), ("members", 0), ("members", True), ("members", 1.5), ("apart", 3)]
+)
+def test_members_that_are_no_number_of_them_are_refused(saved, key, value):
+    files = saved[0].files()
+    network = json.loads(files["network.json"])
+    network["layout"][key] = value
+    with pytest.raises(ModelError, match=r"members = .* and apart = "):
+        Model.from_files(altered(files, network=json.dumps(network).encode()))
 
 
 @pytest.mark.parametrize("hidden", [[20_000, 20_000], [1] * 50_000])

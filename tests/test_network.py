@@ -58,6 +58,18 @@ def network(inputs: list[str], targets: list[str], **chosen: object) -> tuple[Ne
     return built, found.encode(rows()).batch(torch.arange(ROWS))
 
 
+def test_losses_are_float32_wherever_nets_compute_coarsely():
+    built, batch = network(["picture"], ["class", "price"])
+    exact = built.loss(batch, "network")
+    with torch.autocast("cpu", torch.bfloat16):
+        coarse = built.loss(batch, "network")
+        assert built(batch).vector.dtype == torch.bfloat16
+    for name, loss in exact.items():
+        assert coarse[name].total.dtype == torch.float32
+        assert coarse[name].total.item() == pytest.approx(loss.total.item(), rel=0.02)
+        assert coarse[name].total.item() != loss.total.item()
+
+
 def test_numbers_and_categories_pass_their_entries_to_a_perceptron():
     assert names(layout(["size", "colour"], ["class", "price"])) == (
         {"pack/number": ["scale"], "pack/category": ["embed"]},
@@ -102,7 +114,7 @@ def test_a_net_is_named_for_one_kind_or_for_all_together():
 
 def test_a_net_brings_the_entries_that_it_names_but_those_of_the_user_come_first():
     branches, body, _ = names(layout(["size", "colour"], ["class"], net=Choice("tabm")))
-    assert (branches, body) == ({"pack/number": ["piecewise_linear"], "pack/category": ["embed"]}, "tabm")
+    assert (branches, body) == ({"pack/number": ["periodic"], "pack/category": ["embed"]}, "tabm")
     branches, body, _ = names(
         layout(["size", "colour"], ["class"], net=Choice("tabm"), nets={"number": Choice("scale")})
     )

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import platform
 import pwd
 import resource
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -77,3 +80,26 @@ def test_work_in_parallel_keeps_its_order_and_takes_little_ahead():
     assert next(made) == "0"
     assert len(taken) < 100
     assert list(made) == [str(n) for n in range(1, 1000)]
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="another C library has other ways")
+@pytest.mark.parametrize("kept", [False, True])
+def test_memory_that_was_freed_is_not_fetched_anew(kept):
+    told = subprocess.run([sys.executable, "-c", FETCHED, *["kept"] * kept], capture_output=True, text=True, check=True)
+    assert int(told.stdout) < 20_000 if kept else int(told.stdout) > 80_000
+
+
+FETCHED = """
+import resource
+import sys
+import torch
+from fathom.runtime import keep_freed_memory
+
+torch.set_num_threads(1)
+if len(sys.argv) > 1:
+    keep_freed_memory()
+before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+for size in range(100):  # each larger than any before, of which the C library could have learned
+    torch.ones(2**18 + size * 2**14)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""

@@ -23,7 +23,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils import get_tags
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from fathom.errors import ConfigError, ModelError, SchemaError
+from fathom.errors import ConfigError, InputError, ModelError, SchemaError
 from fathom.sklearn import NeuralClassifier, NeuralRegressor
 
 SMALL = {"net": {"name": "mlp", "hidden": (16,)}, "budget": "60steps"}
@@ -186,6 +186,14 @@ def test_an_array_travels_as_one_block(blobs: Rows):
 
 def test_no_rows_are_kept_for_a_score_that_nobody_reads(blobs: Rows):
     assert NeuralClassifier(**SMALL).fit(*blobs).model_.metrics == {}
+
+
+def test_an_ensemble_learns_and_is_kept_in_a_pickle(blobs: Rows):
+    fitted = NeuralClassifier(**SMALL, ensemble=3).fit(*blobs)
+    assert fitted.model_.layout.members == 3
+    assert same(fitted, pickle.loads(pickle.dumps(fitted)), blobs[0])
+    with pytest.raises(InputError, match="ensemble = 0 is out of range"):
+        NeuralClassifier(**SMALL, ensemble=0).fit(*blobs)
 
 
 def test_an_answer_does_not_depend_on_the_rows_beside_it(plane: Rows):

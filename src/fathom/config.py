@@ -28,6 +28,7 @@ TYPES: dict[str, type] = {
     **dict.fromkeys(("valid", "test"), float),
     **dict.fromkeys(("baseline", "measure"), bool),
 }
+AUTO_NET = "auto"
 RECORDS = ("versions", "source")  # tables that a run adds to its config.toml, and that say nothing new
 
 
@@ -39,8 +40,8 @@ class Config:
         target: the columns that are asked for; empty asks for the source's own, ("none",) for no target.
         budget: "2m", "20epochs", "5000steps".
         seed: decides all that is random.
-        net: a net that goes where it fits.
-        nets: a net for each kind, or under "vector" the one on all inputs together.
+        net: a net that goes where it fits; None, or "auto", chooses one by kinds, rows and budget.
+        nets: a net for each kind, or under "vector" or "tokens" the one on all inputs together.
         head: a head for every target.
         heads: a head for each target.
         kinds: a kind for each column.
@@ -89,6 +90,8 @@ class Config:
             ConfigError: an unknown key, name or option, or a value that is not allowed.
         """
         given = {key: value for key, value in given.items() if key not in RECORDS}
+        if given.get("net") == AUTO_NET:
+            given["net"] = None
         training = dict(_table("training", given.pop("training", {})))
         named = {key: given.pop(key, None) for key in ("optimizer", "schedule")}
         training |= {key: choice for key, choice in named.items() if choice is not None}

@@ -52,12 +52,36 @@ class Layout:
             "apart": self.apart,
         }
 
+    def named(self, inputs: Specs) -> dict[str, dict[str, Any]]:
+        """The nets as ``choose_layout`` takes them to come to this layout again, every default written out.
+
+        A kind whose columns that travel together pass other nets than one that travels alone has none: the body, or the
+        default, chose them.
+        """
+        found: dict[str, list[dict[str, Any]]] = {}
+        for key, chain in self.branches.items():
+            appended = self.body is not None and len(chain) > 1 and chain == _before(chain[:-1], self.body)
+            found.setdefault(inputs[key][0], []).append(NETS.explicit(chain[-2] if appended else chain[-1]))
+        nets = {kind: named[0] for kind, named in found.items() if all(net == named[0] for net in named)}
+        if self.body is not None:
+            nets[str(NETS.get(self.body.name).facts["takes"])] = NETS.explicit(self.body)
+        return nets
+
     @classmethod
     def from_state(cls, state: Mapping[str, Any]) -> Layout:
+        """Read what ``state`` gave.
+
+        Raises:
+            ConfigError: a name or an option that is not allowed.
+            ValueError: members that are none.
+        """
         branches = {key: tuple(map(NETS.checked, chain)) for key, chain in state["branches"].items()}
         body = None if state["body"] is None else NETS.checked(state["body"])
         heads = {name: HEADS.checked(head) for name, head in state["heads"].items()}
-        return cls(branches, body, heads, int(state.get("members", 1)), bool(state.get("apart", False)))
+        members, apart = state.get("members", 1), state.get("apart", False)
+        if type(members) is not int or members < 1 or type(apart) is not bool:
+            raise ValueError(f"members = {members!r} and apart = {apart!r} must be a whole number above 0 and a bool")
+        return cls(branches, body, heads, members, apart)
 
 
 def choose_layout(
@@ -102,8 +126,8 @@ def choose_layout(
     }
     raw = any(NETS.get(chain[-1].name).facts.get("entry") for chain in branches.values())
     body = named or (Choice(DEFAULT_BODIES["vector"]) if raw or len(branches) > 1 else None)
-    if body is not None and NETS.get(body.name).facts["takes"] == "tokens":
-        branches = {key: _with_tokens(chain, body) for key, chain in branches.items()}
+    if body is not None:
+        branches = {key: _before(chain, body) for key, chain in branches.items()}
     answered = {name: _head(name, kind, dict(heads or {}), head_net) for name, (kind, _) in targets.items()}
     for name in heads or {}:
         if name not in targets:
@@ -159,13 +183,25 @@ def _preferred(body: Choice | None, key: str, kind: str) -> dict[str, Choice]:
     return {kind: Choice.of(entries[kind])} if kind in entries else {}
 
 
-def _with_tokens(chain: tuple[Choice, ...], body: Choice) -> tuple[Choice, ...]:
-    """The nets of a branch, and behind them one that makes tokens of the body's width where there are none yet."""
-    if "tokens" in NETS.get(chain[-1].name).facts["gives"]:
-        return chain
-    width = NETS.get(body.name).options.get("width")
-    options = {} if width is None else {"width": body.options.get("width", width.default)}
-    return (*chain, NETS.checked(Choice("feature_tokens", options)))
+def _before(chain: tuple[Choice, ...], body: Choice) -> tuple[Choice, ...]:
+    """The nets of a branch before a body: for tokens, one more that makes such of its width where there are none yet.
+
+    Raises:
+        ConfigError: an entry gives nothing that the body takes.
+    """
+    last, takes = NETS.get(chain[-1].name), NETS.get(body.name).facts["takes"]
+    if takes == "tokens" and "tokens" not in last.facts["gives"]:
+        width = NETS.get(body.name).options.get("width")
+        options = {} if width is None else {"width": body.options.get("width", width.default)}
+        return (*chain, NETS.checked(Choice("feature_tokens", options)))
+    if last.facts.get("entry") and takes not in last.facts["gives"]:
+        given = " and ".join(last.facts["gives"])
+        fitting = [net.name for net in NETS if net.facts["takes"] in last.facts["gives"] and _stands_on_all(net)]
+        raise ConfigError(
+            f"net {last.name!r} gives {given}, but net {body.name!r} behind it takes {takes} (name one that takes "
+            f"{given}, as in nets.{last.facts['gives'][0]}={next(iter(fitting), '...')})"
+        )
+    return chain
 
 
 def _named(choice: Choice, default: str) -> Choice:
@@ -211,9 +247,11 @@ def _chain(kind: str, chosen: Mapping[str, Choice], *, plain: bool) -> tuple[Cho
 
 
 def _entry_giving(kind: str, part: str) -> str | None:
-    """The name of an entry that brings a kind's tensor into the form of a part of a Signal."""
-    found = (net.name for net in NETS if net.facts.get("entry") and net.facts["takes"] == kind)
-    return next((name for name in found if part in NETS.get(name).facts["gives"]), None)
+    """The entry that brings a kind's tensor into the form of a part of a Signal: the kind's own, where it does."""
+    found = [net.name for net in NETS if net.facts.get("entry") and net.facts["takes"] == kind]
+    fitting = [name for name in found if part in NETS.get(name).facts["gives"]]
+    own = KINDS.get(kind).facts.get("entry")
+    return own if own in fitting else next(iter(fitting), None)
 
 
 def _head(name: str, kind: str, heads: dict[str, Choice], net: Choice | None) -> Choice:

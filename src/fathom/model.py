@@ -22,7 +22,7 @@ from fathom.ensemble import built_network
 from fathom.errors import ConfigError, InputError, ModelError, SchemaError, unknown_name
 from fathom.heads import HEADS
 from fathom.heads.scoring import Judged, Metric, Scores, metric_of, plain_metric
-from fathom.heads.temperature import temperature
+from fathom.heads.temperature import checked_temperatures, temperature
 from fathom.kinds import UNSEEN
 from fathom.layout import Layout
 from fathom.manifest import FORMAT, MANIFEST, METRICS_FILE, NETWORK, SCHEMA, WEIGHTS, as_json, check_manifest
@@ -273,7 +273,7 @@ class Model:
         with no_larger_than(weights):
             model = cls(Schema.from_state(schema["columns"]), Layout.from_state(network["layout"]))
         load_weights(model.network, weights)
-        model.temperatures = {name: float(value) for name, value in network.get("temperatures", {}).items()}
+        model.temperatures = checked_temperatures(network.get("temperatures", {}), model.network.head_names)
         stored = json.loads(files[METRICS_FILE])
         model.metrics = {
             head: {name: Metric.restored(m) for name, m in scores.items()} for head, scores in stored.items()

@@ -82,7 +82,7 @@ class Network(nn.Module):
         """
         for chain in self.branches:
             assert isinstance(chain, _Chain)
-            chain.members = members
+            chain.become_stack(members)
         self.members, self.gives = members, replace(self.gives, members=members)
 
     def forward(self, batch: Batch) -> Signal:
@@ -101,9 +101,17 @@ class Network(nn.Module):
     def loss(self, batch: Batch, part: str) -> dict[str, Loss]:
         """Each head's loss, in units that make the heads' losses, each over its baseline, add up to their mean.
 
-        Of mixed samples it is that of their own targets and that of their partners', each by its share.
+        Of mixed samples it is that of their own targets and that of their partners', each by its share. Nets may be
+        asked to compute in bfloat16, by ``torch.autocast``; heads never do.
         """
         signal = self(batch)
+        device = next(self.parameters()).device.type
+        if not torch.is_autocast_enabled(device):
+            return self._losses(signal, batch)
+        with torch.autocast(device, enabled=False):
+            return self._losses(signal.float(), batch)
+
+    def _losses(self, signal: Signal, batch: Batch) -> dict[str, Loss]:
         found = {}
         for name, key, head, unit in self._answering:
             losses = [head.loss(signal, target, weight) for target, weight in weighted_targets(batch, key)]
@@ -200,7 +208,7 @@ class _Chain(nn.Module):
         facts = NETS.get(choices[0].name).facts
         self._first_is_entry, self._has_fixed_part = bool(facts.get("entry")), bool(facts.get("fixed"))
         self.gives: SignalSpec = nets[-1].gives
-        self.members = 1
+        self.members, self._learns_apart = 1, False
 
     @property
     def entry(self) -> Any:
@@ -223,6 +231,10 @@ class _Chain(nn.Module):
     def fixed_width(self) -> int:
         """How many numbers a row of ``fixed`` holds; beside a learned part it is the tensor's own row, scaled."""
         return int(self.entry.gives.width)
+
+    def become_stack(self, members: int) -> None:
+        """Give the rows of each member; what learns is given them so, anything else computes them once."""
+        self.members, self._learns_apart = members, next(self.parameters(), None) is not None
 
     def columns(self, key: str) -> tuple[int, ...]:
         """Of each feature that the input tensor ``key`` becomes, the place of its column there.
@@ -247,8 +259,7 @@ class _Chain(nn.Module):
             entered: (B, D), what ``fixed`` makes of it, where that was computed before.
             frame: (B, 2), the size of the picture it came from.
         """
-        learned = self.members > 1 and next(self.parameters(), None) is not None
-        if learned:
+        if self._learns_apart:
             value, entered = _repeated(value, self.members), _repeated(entered, self.members)
         signal: Signal
         if entered is None:
@@ -258,7 +269,7 @@ class _Chain(nn.Module):
         for net, takes in zip(list(self.nets)[1:], self._takes[1:], strict=True):
             signal = _passed(net, takes, signal)
         if self.members > 1:
-            signal = replace(signal, members=self.members) if learned else signal.repeated(self.members)
+            signal = replace(signal, members=self.members) if self._learns_apart else signal.repeated(self.members)
         return signal if frame is None else replace(signal, frame=frame)
 
 

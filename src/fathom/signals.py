@@ -278,6 +278,15 @@ class Signal:
             members=members,
         )
 
+    def float(self) -> Signal:
+        """The same signal in float32, wherever a net computed it more coarsely."""
+        return replace(
+            self,
+            vector=None if self.vector is None else self.vector.float(),
+            tokens=None if self.tokens is None else self.tokens.float(),
+            maps=tuple(level.float() for level in self.maps),
+        )
+
 
 class Loss(NamedTuple):
     """A loss before it is divided, so that it adds up however a batch is cut.

@@ -39,6 +39,7 @@ class _NeuralEstimator(BaseEstimator):
         optimizer: by name, or as a dict of ``name`` and options.
         schedule: of the learning rate, likewise.
         valid: the share of distinct rows held out to choose the best weights by; 0 for none.
+        ensemble: how many networks of different first weights answer together, by the mean.
         training: more options of the engine, as in ``{"batch_size": 64, "clip_norm": 0.0}``.
         random_state: decides all that is random; None draws from numpy's global generator.
     """
@@ -52,6 +53,7 @@ class _NeuralEstimator(BaseEstimator):
         optimizer: Any = None,
         schedule: Any = None,
         valid: float = 0.15,
+        ensemble: int = 1,
         training: Mapping[str, Any] | None = None,
         random_state: int | np.random.RandomState | None = 0,
     ) -> None:
@@ -61,6 +63,7 @@ class _NeuralEstimator(BaseEstimator):
         self.optimizer = optimizer
         self.schedule = schedule
         self.valid = valid
+        self.ensemble = ensemble
         self.training = training
         self.random_state = random_state
 
@@ -127,6 +130,7 @@ class _NeuralEstimator(BaseEstimator):
                 optimizer=self.optimizer,
                 schedule=self.schedule,
                 valid=self.valid if len(total) > 1 else 0.0,
+                ensemble=self.ensemble,
                 training={"threads": 1, **(self.training or {})},
                 seed=_seed(self.random_state),
                 baseline=False,
@@ -169,6 +173,7 @@ class NeuralClassifier(ClassifierMixin, _NeuralEstimator):
         optimizer: by name, or as a dict of ``name`` and options.
         schedule: of the learning rate, likewise.
         valid: the share of distinct rows held out to choose the best weights by; 0 for none.
+        ensemble: how many networks of different first weights answer together, by the mean.
         training: more options of the engine, as in ``{"batch_size": 64, "clip_norm": 0.0}``.
         random_state: decides all that is random; None draws from numpy's global generator.
 
@@ -227,6 +232,7 @@ class NeuralRegressor(RegressorMixin, _NeuralEstimator):
         optimizer: by name, or as a dict of ``name`` and options.
         schedule: of the learning rate, likewise.
         valid: the share of distinct rows held out to choose the best weights by; 0 for none.
+        ensemble: how many networks of different first weights answer together, by the mean.
         training: more options of the engine, as in ``{"batch_size": 64, "clip_norm": 0.0}``.
         random_state: decides all that is random; None draws from numpy's global generator.
 

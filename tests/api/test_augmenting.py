@@ -13,13 +13,14 @@ import torch
 
 import fathom
 from fathom.api import augmenting
-from fathom.api.augmenting import Decision
+from fathom.api.augmenting import Decision, _steps
 from fathom.api.fitting import model_for
 from fathom.api.mirroring import LEAST_SKILL, MOST_LOST, MOST_LOST_BY_A_CLASS, Mirrored, _row_losses
 from fathom.config import Config
 from fathom.errors import ConfigError, Interrupted, ModelError
 from fathom.registry import Choice
 from fathom.schema import Schema
+from fathom.training.budget import DEFAULT_SECONDS
 from fathom.training.engine import Trainer
 from tests.training.small import stopping
 
@@ -58,16 +59,29 @@ def test_flips_are_earned_where_the_other_way_round_means_the_same(tmp_path: Pat
 def test_flips_are_refused_where_the_other_way_round_means_another_thing(tmp_path: Path):
     fathom.fit(arrows(mirrored=True), "y", out=tmp_path / "run", budget="100steps", **PLAIN)
     decision = Decision.load(tmp_path / "run" / "augment.json")
-    assert [choice.name for choice in decision.augment] == ["shift"]
+    assert [choice.name for choice in decision.augment] == []
     assert decision.mirrored is not None
     assert decision.mirrored.skill > LEAST_SKILL
     assert decision.mirrored.lost > 0.5
 
 
+def test_what_must_not_be_flipped_is_shifted_in_a_long_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(augmenting, "MANY_STEPS", 40)
+    for budget, expected in (("39steps", []), ("40steps", ["shift"]), ("1epochs", []), ("3epochs", ["shift"])):
+        fathom.fit(arrows(mirrored=True), "y", out=tmp_path / budget, budget=budget, **PLAIN)
+        decision = Decision.load(tmp_path / budget / "augment.json")
+        assert [choice.name for choice in decision.augment] == expected
+
+
+def test_a_clock_makes_as_many_steps_as_were_seen():
+    asked = [Config.of({"budget": budget}) for budget in ("10s", None)]
+    assert [_steps(one, 400, pace=20.0) for one in asked] == [200, 20 * DEFAULT_SECONDS]
+
+
 def test_too_short_a_budget_flips_nothing(tmp_path: Path):
     fathom.fit(arrows(mirrored=False), "y", out=tmp_path / "run", budget="1steps", **PLAIN)
     decision = Decision.load(tmp_path / "run" / "augment.json")
-    assert [choice.name for choice in decision.augment] == ["shift"]
+    assert [choice.name for choice in decision.augment] == []
     assert decision.mirrored is None
 
 
@@ -90,7 +104,7 @@ def test_the_loss_of_each_row_is_what_the_loss_of_that_row_alone_is(ensemble: in
     table = pa.table({"a": np.linspace(0, 1, ROWS), **{name: arrows(mirrored=True)[name] for name in ("y",)}})
     table = table.append_column("z", pa.array(np.where(np.arange(ROWS) % 3, np.linspace(0, 9, ROWS), np.nan)))
     schema = Schema.infer(table, ["y", "z"]).fit(table)
-    model = model_for(schema, Config.of({"ensemble": ensemble, "net": {"name": "mlp", "dropout": 0.0}}))
+    model = model_for(schema, Config.of({"ensemble": ensemble, "net": {"name": "mlp", "dropout": 0.0}}), 100)
     store = model.prepared(table)
     model.network.eval().requires_grad_(False)
     rows = _row_losses(model.network, store.batch(torch.arange(9)))

@@ -95,6 +95,12 @@ def test_each_class_is_in_each_fold(monkeypatch):
     assert max(shares) - min(shares) < 0.1
 
 
+def test_the_rows_of_folds_are_told():
+    told: list[str] = []
+    fathom.fit(rows(), "y", folds=3, say=told.append, **QUICK)
+    assert "rows: 102 in 3 folds to train on and to choose by, 18 held out for the final score" in told
+
+
 def test_without_test_rows_the_score_is_that_of_the_folds(monkeypatch):
     run, _ = folds_of(monkeypatch, folds=3, test=0.0)
     assert run.rows == ROWS
@@ -120,7 +126,7 @@ def test_what_cannot_be_folded_is_told():
         fathom.fit(rows(), "y", folds=1, **QUICK)
     with pytest.raises(InputError, match="too many"):
         fathom.fit(rows(40), "y", folds=40, **QUICK)
-    with pytest.raises(SchemaError, match="holds 2 groups"):
+    with pytest.raises(SchemaError, match=r"holds 2 groups, .* fewer folds"):
         fathom.fit({**rows(), "who": np.arange(ROWS) % 2}, "y", folds=4, test=0, roles={"who": "group"}, **QUICK)
 
 

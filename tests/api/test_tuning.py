@@ -154,10 +154,10 @@ def test_a_trial_that_cannot_be_built_is_no_end(monkeypatch: pytest.MonkeyPatch)
 
     make = tuning_trials.model_for
 
-    def picky(schema: Any, asked: Config) -> Model:
+    def picky(schema: Any, asked: Config, rows: int) -> Model:
         if asked.net is not None and asked.net.options.get("dropout", 0.1) != 0.1:
             raise ConfigError("no such network")
-        return make(schema, asked)
+        return make(schema, asked, rows)
 
     monkeypatch.setattr(tuning_trials, "model_for", picky)
     found = tune(trials=3, space=["net.dropout"])
@@ -166,7 +166,7 @@ def test_a_trial_that_cannot_be_built_is_no_end(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_a_mistake_in_what_is_asked_ends_the_study(monkeypatch: pytest.MonkeyPatch):
-    def never(schema: Any, asked: Config) -> Model:
+    def never(schema: Any, asked: Config, rows: int) -> Model:
         raise ConfigError("no such network")
 
     monkeypatch.setattr("fathom.api.tuning_trials.model_for", never)

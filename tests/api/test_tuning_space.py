@@ -187,7 +187,7 @@ def test_what_is_said_stays(iris: Schema):
 
 
 def test_names_narrow_the_space(iris: Schema):
-    assert space(iris, ["net.hidden", "optimizer.lr"]).names == ["net.hidden", "optimizer.lr"]
+    assert space(iris, ["net.hidden", "optimizer.lr"], net="mlp").names == ["net.hidden", "optimizer.lr"]
     assert space(iris, ["net.mlp.hidden=64..1024"], net="mlp").names == ["net.hidden"]
 
 

@@ -113,7 +113,7 @@ def test_tabm_is_that_of_its_authors(sharing):
 
 def test_tabm_starts_as_that_of_its_authors():
     """One draw a column and member; all other scales 1, and biases alike."""
-    net = TabM(SignalSpec(6, columns=(0, 0, 0, 1, 1, 2)), members=3, start="signs")
+    net = TabM(SignalSpec(6, columns=(0, 0, 0, 1, 1, 2)), members=3, sharing="full", start="signs")
     scales = net.first_scale.view(3, 6)
     assert torch.equal(scales[:, [0, 0, 0, 3, 3, 5]], scales)
     assert torch.equal(scales.abs(), torch.ones(3, 6))

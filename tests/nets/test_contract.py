@@ -36,6 +36,7 @@ CONTRACTS = (
     "save",
     "export",
     "overfit",
+    "bfloat16",
 )
 
 
@@ -133,6 +134,12 @@ def without_dropout(net: nn.Module) -> nn.Module:
         if isinstance(module, nn.modules.dropout._DropoutNd):
             module.eval()
     return net
+
+
+def coarse(net: nn.Module, values: tuple[Tensor | Ragged | None, ...], takes: str) -> Signal:
+    """The signal of a net whose products are computed in bfloat16, as the engine may ask while it trains."""
+    with torch.autocast("cpu", torch.bfloat16):
+        return passed(net, values, takes).float()
 
 
 def pooled(signal: Signal) -> Tensor:
@@ -338,6 +345,24 @@ def test_a_linear_head_on_a_net_overfits_sixteen_rows(entry):
     assert loss < 0.05
 
 
+@EVERY
+def test_a_net_computes_coarsely_nearly_the_same(entry):
+    excuse(entry, "bfloat16")
+    takes = entry.facts["takes"]
+    values = GIVEN[takes].values
+    net = built(entry).eval()  # a batch norm that learns from 1x1 maps magnifies what is rounded
+    with torch.no_grad():
+        exact, near = (tensors_of(compute(net, values, takes)) for compute in (passed, coarse))
+    for ours, theirs in zip(near, exact, strict=True):
+        assert torch.linalg.vector_norm(ours - theirs.float()) < 0.2 * torch.linalg.vector_norm(theirs.float())
+    found = tensors_of(coarse(without_dropout(net), values, takes))
+    outputs = [value for value in found if value.requires_grad]
+    if list(net.parameters()):
+        sum(value.square().sum() for value in outputs).backward()
+    gradients = [parameter.grad for parameter in net.parameters() if parameter.grad is not None]
+    assert all(gradient.dtype == torch.float32 and gradient.isfinite().all() for gradient in gradients)
+
+
 # What the tests above must fail on.
 
 
@@ -353,6 +378,8 @@ class Broken(nn.Module):
         state = self.layer(vector)
         if self.fault == "rows":
             state = state + state.mean(0)
+        if self.fault == "bfloat16" and state.dtype == torch.bfloat16:
+            state = state + 1
         if self.fault == "seed":
             state = state + torch.rand(())
         if self.fault == "gradcheck":
@@ -376,6 +403,7 @@ def broken(request, monkeypatch) -> Entry:
         ("gradient", test_the_gradient_reaches_every_parameter),
         ("rows", test_a_row_does_not_depend_on_the_others),
         ("seed", test_saved_weights_give_the_same_signal),
+        ("bfloat16", test_a_net_computes_coarsely_nearly_the_same),
     ],
     indirect=["broken"],
 )

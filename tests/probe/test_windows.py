@@ -10,6 +10,7 @@ from torch import nn
 
 from fathom.errors import ConfigError
 from fathom.heads import HEADS, Head
+from fathom.heads.head import over_members
 from fathom.kinds import KINDS, Kind
 from fathom.signals import Loss, Ragged, Samples
 
@@ -56,14 +57,16 @@ class Level(Head):
 
     def loss(self, signal, target, weight):
         row = torch.arange(len(target)).repeat_interleave(target.lengths)
-        cost = (target.values - self.output(signal.vector)[row, 0]).square()
-        return Loss((cost * (1 if weight is None else weight[row])).sum(), self.weigh(target, weight))
+        level = self.output(signal.vector).view(signal.members, -1)[:, row]  # (M, values)
+        cost = (target.values - level).square()
+        total = (cost * (1 if weight is None else weight[row])).sum()
+        return Loss(total, self.weigh_members(target, weight, signal.members))
 
     def weigh(self, target, weight):
         return (target.lengths * (1 if weight is None else weight)).sum()
 
     def predict(self, signal):
-        return {"value": self.output(signal.vector)[:, 0]}
+        return {"value": over_members(self.output(signal.vector), signal.members)[:, 0]}
 
     def trivial(self, rows):
         return {"value": torch.zeros(rows)}

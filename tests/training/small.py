@@ -106,6 +106,7 @@ class Trained:
         directory: Path | None = None,
         hooks: tuple[Hook, ...] = (),
         measured: bool = False,
+        perfect: float | None = None,
         seed: int = 0,
         **options: Any,
     ) -> None:
@@ -116,7 +117,7 @@ class Trained:
         draw = partial(Batches, self.store, seed=seed)
         if directory is not None:
             directory.mkdir(exist_ok=True)
-        task = Task(self.module, draw, len(self.store), validate, directory, seed, hooks, measured)
+        task = Task(self.module, draw, len(self.store), validate, directory, seed, hooks, measured, perfect)
         self.trainer = Trainer(task, **{"threads": 1, "batch_size": 16, "layout": "contiguous", **options})
         self.budget = Budget.parse(budget)
 

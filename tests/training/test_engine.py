@@ -142,6 +142,22 @@ def test_a_small_improvement_is_kept_but_not_waited_for():
     assert quickly.outcome.steps == 300
 
 
+@pytest.mark.parametrize(("perfect", "stops"), [(None, False), (1.0, True)])
+def test_what_is_hardly_gained_is_not_waited_for_where_more_is_left(perfect: float | None, stops: bool):
+    # Each look gains a thousandth of what is left: of a score without a known end, that is a gain like any other.
+    slowly = [1 - 0.5 * 0.999**look for look in range(3000)]
+    run = trained(None, scores=slowly, perfect=perfect, cooldown=0.01)
+    assert bool(run.outcome.ending) is stops
+    asked_for = trained("3000steps", scores=slowly, perfect=perfect, patience=12)
+    assert asked_for.outcome.steps == 3000  # patience that is asked for takes every gain
+
+
+def test_a_score_that_is_nearly_perfect_is_not_improved_for_ever():
+    scores = [1 - 0.5 * 0.9**look for look in range(1000)]
+    assert trained(None, scores=scores, perfect=1.0, cooldown=0.01).outcome.ending
+    assert not trained(None, scores=scores, cooldown=0.01).outcome.ending
+
+
 def test_patience_without_validation_rows_is_refused():
     with pytest.raises(ConfigError, match=r"training\.patience = 4 needs validation rows"):
         trained("30steps", patience=4)

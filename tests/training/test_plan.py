@@ -164,6 +164,7 @@ def test_a_plan_that_is_damaged_is_named(tmp_path: Path):
         {"lr": -0.1},
         {"setting": {"batch_size": 0, "threads": 1, "channels_last": False}},
         {"setting": {"batch_size": 4, "threads": 0, "channels_last": False}},
+        {"setting": {"batch_size": 4, "threads": 10**9, "channels_last": False}},
     ],
 )
 def test_a_plan_that_nobody_made_is_refused(altered: dict[str, Any], tmp_path: Path):

@@ -30,6 +30,7 @@ from fathom.training.plan import usual_batch_size
 __all__ = ["Decision", "altered_inputs", "decided", "drawn_by"]
 
 SHARE_OF_BUDGET, MOST_SECONDS = 0.05, 20.0  # what finding out may take
+MANY_STEPS = 1000
 FLIP, SHIFT = Choice("flip"), Choice("shift")
 LABELS = ("category", "multilabel")
 """Kinds of targets that do not move with what a picture shows; a steering angle does."""
@@ -127,14 +128,13 @@ def drawn_by(schema: Schema, train: Store, choices: tuple[Choice, ...], seed: in
 
 def _decision(model: Model, train: Store, valid: TensorStore | None, asked: Config) -> Decision:
     labelled = all(kind in LABELS for kind, _ in model.schema.targets().values())
-    plain = (SHIFT,) if labelled else ()
     steps, seconds = _allowance(asked, len(train))
-    said = ", ".join(choice.name for choice in plain)
     if valid is None or min(len(valid), len(train)) < FEWEST_ROWS or steps == 0:
         reason = "too short a budget" if valid is not None and len(valid) >= FEWEST_ROWS else "too few rows"
-        return Decision(plain, None, f"{said or 'none'}; no flips ({reason} to find out whether they harm)")
+        return Decision((), None, f"none ({reason} to find out what harms)")
+    shifted, started = (SHIFT,) if labelled else (), time.perf_counter()
     probe = Probe(
-        drawn_by(model.schema, train, plain, asked.seed),
+        drawn_by(model.schema, train, shifted, asked.seed),
         len(train),
         valid,
         _pictures(model.schema),
@@ -144,9 +144,24 @@ def _decision(model: Model, train: Store, valid: TensorStore | None, asked: Conf
         asked.training.get("threads", 0) or (available_threads() if asked.measure else 1),
     )
     found = mirrored(model.network, probe, asked.seed)
+    pace = found.steps / max(1e-6, time.perf_counter() - started)
     if found.earned:
-        return Decision((*plain, FLIP), found, f"{', '.join(filter(None, (said, FLIP.name)))} ({found.why})")
-    return Decision(plain, found, f"{said or 'none'}; no flips ({found.why})")
+        moves = (*shifted, FLIP)
+        return Decision(moves, found, f"{', '.join(move.name for move in moves)} ({found.why})")
+    # What has its right and left has its place too: learning it anywhere takes longer, and pays in a long run alone.
+    if shifted and _steps(asked, len(train), pace) >= MANY_STEPS:
+        return Decision(shifted, found, f"{SHIFT.name}; no flips ({found.why})")
+    return Decision((), found, f"none ({found.why})")
+
+
+def _steps(asked: Config, samples: int, pace: float) -> float:
+    """About how many steps a run will have, by its budget and the steps that a second takes."""
+    budget = Budget.parse(asked.budget)
+    if budget.steps is not None:
+        return budget.steps
+    if budget.epochs is not None:
+        return budget.epochs * samples / (asked.training.get("batch_size") or usual_batch_size(samples, pictures=True))
+    return pace * (budget.seconds or DEFAULT_SECONDS)
 
 
 def _allowance(asked: Config, samples: int) -> tuple[int, float | None]:
@@ -155,7 +170,7 @@ def _allowance(asked: Config, samples: int) -> tuple[int, float | None]:
     if budget.steps is not None:
         return min(MOST_STEPS, int(SHARE_OF_BUDGET * budget.steps)), None
     if budget.epochs is not None:
-        per_epoch = max(1, samples // usual_batch_size(samples))
+        per_epoch = max(1, samples // usual_batch_size(samples, pictures=True))
         return min(MOST_STEPS, int(SHARE_OF_BUDGET * budget.epochs * per_epoch)), None
     if budget.open_ended and not asked.measure:
         return MOST_STEPS, None

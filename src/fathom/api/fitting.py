@@ -12,11 +12,13 @@ from typing import Any
 import pyarrow as pa
 
 from fathom.api.augmenting import altered_inputs, decided, drawn_by
+from fathom.api.choosing import chosen_net
 from fathom.api.columns import columns_told
 from fathom.api.directory import LINEAR, MODEL, check_directory, locked, open_directory, record
 from fathom.api.examining import Say
 from fathom.api.folding import cross_validated
 from fathom.api.large import rows_in_memory
+from fathom.api.rates import with_rate_of_nets
 from fathom.api.rows import Rows, prepare
 from fathom.api.run import Run
 from fathom.api.stores import training_store
@@ -105,8 +107,12 @@ def fit_rows(
 ) -> Run:
     """Build the network that fits rows that are read and split, train it, score it, and keep it; as ``fit``."""
     started, tell = time.perf_counter(), say or (lambda line: None)
-    model = model_for(rows.schema, asked)
+    count = rows.train.num_rows
+    model = model_for(rows.schema, asked, count)
+    asked = with_rate_of_nets(asked, model.layout)
     tell(_described(model))
+    if (choice := chosen_net(rows.schema, asked, count)) is not None:
+        tell(f"chosen: {choice.why} (--net names another)")
     if Budget.parse(asked.budget).open_ended:
         tell(_open_ended(rows))
     if out is None:
@@ -153,26 +159,29 @@ def _carried_out(model: Model, rows: Rows, asked: Config, directory: Path | None
     )
 
 
-def model_for(schema: Schema, asked: Config) -> Model:
-    """An untrained network that fits the columns.
+def model_for(schema: Schema, asked: Config, rows: int) -> Model:
+    """An untrained network that fits the columns, and where none was named so many rows.
 
     Raises:
         ConfigError: nets and heads do not fit, augmentations do not fit what comes in, or no head has the metric that
             is to be watched.
     """
-    model = Model(schema, layout_for(schema, asked), seed=seed_from("weights", asked.seed))
+    model = Model(schema, layout_for(schema, asked, rows), seed=seed_from("weights", asked.seed))
     if asked.monitor != SKILL:
         model.heads_with(asked.monitor)
     model.network.altered = altered_inputs(schema, asked)
     return model
 
 
-def layout_for(schema: Schema, asked: Config) -> Layout:
+def layout_for(schema: Schema, asked: Config, rows: int) -> Layout:
     """The nets and heads that were asked for, and for the rest those that fit the columns."""
     heads = dict(asked.heads)
     if asked.head is not None:
         heads = dict.fromkeys(schema.targets(), asked.head) | heads
-    layout = choose_layout(schema.inputs(), schema.targets(), net=asked.net, nets=asked.nets, heads=heads)
+    net, nets = asked.net, asked.nets
+    if (choice := chosen_net(schema, asked, rows)) is not None:
+        net, nets = choice.net, {**choice.nets, **nets}
+    layout = choose_layout(schema.inputs(), schema.targets(), net=net, nets=nets, heads=heads)
     return replace(layout, members=asked.ensemble, apart=_mixes_members(asked))
 
 
@@ -185,19 +194,14 @@ def _mixes_members(asked: Config) -> bool:
 
 def _explicit(asked: Config, model: Model) -> dict[str, Any]:
     """The config as it was carried out: every kind, role, net and head named, with every option."""
-    layout = model.layout.state()
-    kinds = [kind for kind, _ in model.schema.inputs().values()]
-    nets = {kind: chain[-1] for kind, chain in zip(kinds, layout["branches"].values(), strict=True)}
-    if layout["body"] is not None:
-        nets["vector"] = layout["body"]
     used = [column for column in model.schema.columns if column.role in (Role.INPUT, Role.TARGET)]
     plain = asked.plain()
     for name in ("net", "head"):
         plain.pop(name, None)
     return plain | {
         "target": model.targets or ["none"],
-        "nets": nets,
-        "heads": layout["heads"] if model.targets else {},
+        "nets": model.layout.named(model.schema.inputs()),
+        "heads": model.layout.state()["heads"] if model.targets else {},
         "kinds": {column.name: KINDS.explicit(column.kind) for column in used},
         "roles": {column.name: str(column.role) for column in model.schema.columns if column.role != Role.TARGET},
     }
@@ -221,6 +225,7 @@ def train_on(
     say: Say | None = None,
 ) -> Outcome:
     """Train a network on rows that it prepared, as asked; plan, log and checkpoints go into the directory."""
+    asked = with_rate_of_nets(asked, model.layout)
     model.network.to(default_device())
     choices, spent_s = decided(model, train, valid, asked, directory, say)
     task = Task(
@@ -232,6 +237,7 @@ def train_on(
         asked.seed,
         hooks,
         asked.measure,
+        1.0 if asked.monitor == SKILL else None,
     )
     outcome = Trainer(task, **asked.training).run(Budget.parse(asked.budget).less(spent_s))
     model.network.to("cpu")

@@ -29,7 +29,7 @@ from fathom.training.engine import Outcome
 
 __all__ = ["Folds", "cross_validated", "read_folds"]
 
-Build = Callable[[Schema, Config], Model]
+Build = Callable[[Schema, Config, int], Model]
 Train = Callable[[Model, Rows, Config, Path | None], Outcome]
 
 
@@ -101,7 +101,7 @@ def cross_validated(
         others = table.take(pa.array(np.setdiff1d(np.arange(table.num_rows), part)))
         own = replace(asked, seed=seed_from("fold", asked.seed, number))
         place = None if directory is None else directory / FOLDS / str(number)
-        model = build(schema, own)
+        model = build(schema, own, table.num_rows)
         if place is not None and (place / MODEL).exists():
             model = Model.load(place / MODEL)
         else:

@@ -111,7 +111,7 @@ def mirrored(network: nn.Module, probe: Probe, seed: int) -> Mirrored:
 def _train(twin: Any, probe: Probe, seed: int) -> int:
     """Train until steps or seconds are over, the rate falling to zero by then; return the steps."""
     update = Update(twin, Choice("adamw"), seed=seed, clip_norm=1.0)
-    batches = probe.draw(min(usual_batch_size(probe.samples), probe.samples))
+    batches = probe.draw(min(usual_batch_size(probe.samples, pictures=True), probe.samples))
     started, device = time.perf_counter(), next(twin.parameters()).device
     twin.train()
     for step in range(probe.steps):

@@ -82,7 +82,7 @@ def prepare(source: Source, test: Source | None, asked: Config, say: Say) -> Row
         notes = (*left_out, *notes)
     for note in (*notes, *found.notes):
         say(f"note: {note}")
-    say(f"rows: {_split_words(train, valid, test_rows, given='test' in held_out)}")
+    say(f"rows: {_split_words(train, valid, test_rows, given='test' in held_out, folds=asked.folds)}")
     fitted = schema.fit(train) if isinstance(train, pa.Table) else fit_large(schema, train)
     if test_rows is not None:
         fitted.check(test_rows)
@@ -119,8 +119,14 @@ def _cut(table: pa.Table, fractions: tuple[float, ...], schema: Schema) -> list[
     return [pa.table({name: cut[k] for name, cut in pieces.items()}) for k in range(len(fractions))]
 
 
-def _split_words(train: pa.Table | Selection, valid: pa.Table | None, test: pa.Table | None, *, given: bool) -> str:
-    words = [f"{train.num_rows:,} to train on"]
-    words += [f"{valid.num_rows:,} to choose by"] if valid is not None else ["too few to choose by"]
+def _split_words(
+    train: pa.Table | Selection, valid: pa.Table | None, test: pa.Table | None, *, given: bool, folds: int
+) -> str:
+    if folds:
+        both = train.num_rows + (0 if valid is None else valid.num_rows)
+        words = [f"{both:,} in {folds} folds to train on and to choose by"]
+    else:
+        words = [f"{train.num_rows:,} to train on"]
+        words += [f"{valid.num_rows:,} to choose by"] if valid is not None else ["too few to choose by"]
     words += [f"{test.num_rows:,} {'given' if given else 'held out'} for the final score"] if test is not None else []
     return ", ".join(words)

@@ -139,7 +139,7 @@ def check_count(count: int, what: str, name: str, fractions: tuple[float, ...], 
     if count < len(fractions) or always:
         raise SchemaError(
             f"column {name!r} holds {count} {what}{'' if count == 1 else 's'}, which cannot be shared out to "
-            f"{len(fractions)} parts; set valid or test to 0, or hand test rows in"
+            f"{len(fractions)} parts; set valid or test to 0, hand test rows in, or ask for fewer folds"
         )
 
 

@@ -217,7 +217,7 @@ def _with_augmentations(study: optuna.Study, given: Given, asked: Config, tell: 
     """The config with its augmentations decided, once for all trials."""
     written = study.user_attrs.get(AUGMENT)
     if written is None:
-        model = model_for(given.schema, asked)
+        model = model_for(given.schema, asked, len(given.train))
         choices, _ = decided(model, model.prepared(given.train), model.prepared(given.valid), asked, say=tell)
         written = [choice.plain() for choice in choices]
         with quiet():

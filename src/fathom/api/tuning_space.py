@@ -8,6 +8,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from fathom.api.fitting import layout_for
+from fathom.api.rates import with_rate_of_nets
 from fathom.api.tuning_options import Dimension, Suggest, Tuned, tuned
 from fathom.config import Config
 from fathom.errors import ConfigError, unknown_name
@@ -182,9 +183,10 @@ def _wanted(name: str) -> tuple[str, str | None]:
 
 def _places(schema: Schema, asked: Config, rows: int, wanted: Mapping[str, str | None]) -> list[Place]:
     """Every place with all that can be varied there."""
-    layout = layout_for(schema, asked)
+    layout = layout_for(schema, asked, rows)
+    asked = with_rate_of_nets(asked, layout)
     trainer = options_of(Trainer)
-    found = [_net_place(schema, asked, layout, wanted), *_entry_places(schema, asked, layout, wanted)]
+    found = [_net_place(schema, asked, layout, rows, wanted), *_entry_places(schema, asked, layout, wanted)]
     for name, registry in NAMED_BY_TRAINING.items():
         base = asked.training.get(name, trainer[name].default)
         found.append(_place(name, (("training", name),), base, registry.names(), registry, wanted))
@@ -198,7 +200,7 @@ def _places(schema: Schema, asked: Config, rows: int, wanted: Mapping[str, str |
     return found + _head_places(layout, wanted)
 
 
-def _net_place(schema: Schema, asked: Config, layout: Layout, wanted: Mapping[str, str | None]) -> Place:
+def _net_place(schema: Schema, asked: Config, layout: Layout, rows: int, wanted: Mapping[str, str | None]) -> Place:
     """The net that ``--net`` would name: that of the first kind with a net of its own, else the one on all columns."""
     inputs = schema.inputs()
     main = next((key for key, (kind, _) in inputs.items() if KINDS.get(kind).facts.get("net")), None)
@@ -208,11 +210,11 @@ def _net_place(schema: Schema, asked: Config, layout: Layout, wanted: Mapping[st
         base = next(iter(layout.branches.values()))[-1]
     path = ("nets", place) if place in asked.nets else ("net",)
     settled = place in asked.nets or (asked.net is not None and "net" not in wanted)
-    names = [base.name] if settled else [name for name in _fitting(schema, asked, place) if name != base.name]
+    names = [base.name] if settled else [name for name in _fitting(schema, asked, place, rows) if name != base.name]
     return _place("net", (path,), base, [base.name, *names] if not settled else names, NETS, wanted)
 
 
-def _fitting(schema: Schema, asked: Config, place: str) -> list[str]:
+def _fitting(schema: Schema, asked: Config, place: str, rows: int) -> list[str]:
     """The nets that could stand there and have something to vary."""
     found = []
     for net in NETS:
@@ -220,7 +222,7 @@ def _fitting(schema: Schema, asked: Config, place: str) -> list[str]:
         if net.facts.get("entry") or aside or not net.options:
             continue
         try:
-            layout = layout_for(schema, Config.of({**as_said(asked), "net": net.name}))
+            layout = layout_for(schema, Config.of({**as_said(asked), "net": net.name}), rows)
         except ConfigError:
             continue
         needs = {HEADS.get(head.name).facts["needs"] for head in layout.heads.values()}

@@ -165,7 +165,7 @@ class _Bench:
 
     def _trained(self, trial: optuna.Trial, config: Mapping[str, Any], *, is_default: bool) -> float:
         asked = Config.of(config)
-        model = model_for(self._given.schema, asked)
+        model = model_for(self._given.schema, asked, len(self._given.train))
         watch = _Watch(trial, asked.monitor, self._given, prunes=not is_default)
         train, valid = model.prepared(self._given.train), model.prepared(self._given.valid)
         outcome = train_on(model, train, valid, asked, hooks=(watch,))

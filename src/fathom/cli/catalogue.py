@@ -182,7 +182,8 @@ def _facts_words(what: str, facts: Mapping[str, Any]) -> str:
 
 
 def _net_facts(facts: Mapping[str, Any]) -> list[str]:
-    return [f"takes {facts['takes']}", f"gives {', '.join(facts['gives'])}"]
+    rates = [f"{name}'s lr is {rate:g} by default" for name, rate in facts.get("rates", {}).items()]
+    return [f"takes {facts['takes']}", f"gives {', '.join(facts['gives'])}", *rates]
 
 
 def _head_facts(facts: Mapping[str, Any]) -> list[str]:

@@ -7,11 +7,12 @@ members on the mean of their probabilities, which is calibrated better than the 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from typing import Any
 
 import numpy as np
 
-__all__ = ["temperature"]
+__all__ = ["checked_temperatures", "temperature"]
 
 RANGE = (1 / 16, 16.0)
 STEPS, CLOSE_ENOUGH = 50, 1e-6
@@ -51,6 +52,19 @@ def temperature(
     sharpness = _sharpness(logits, soft, weights)
     gained = _loss(1.0, logits, right, weights) - _loss(sharpness, logits, right, weights)
     return 1 / sharpness if gained > 0 else None
+
+
+def checked_temperatures(stored: Mapping[str, Any], heads: Collection[str]) -> dict[str, float]:
+    """The temperature of each head that has one, as a model's file holds them.
+
+    Raises:
+        ValueError: no head is called so, or no fit could give that temperature.
+    """
+    low, high = RANGE
+    for name, value in stored.items():
+        if name not in heads or type(value) not in (int, float) or not low <= value <= high:
+            raise ValueError(f"temperature of {name!r} is {value!r} (allowed: {low:g} to {high:g}, of {list(heads)})")
+    return {name: float(value) for name, value in stored.items()}
 
 
 def _sharpness(logits: np.ndarray, right: np.ndarray, weights: np.ndarray) -> float:

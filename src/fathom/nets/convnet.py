@@ -19,7 +19,7 @@ __all__ = ["ConvNet"]
 SMALLEST_SIDE = 4  # pooling stops here, so that tiny pictures keep some places
 
 
-@NETS.register("convnet", takes="image", gives=("maps", "vector"))
+@NETS.register("convnet", takes="image", gives=("maps", "vector"), rates={"adamw": 3e-3})
 class ConvNet(nn.Module):
     """Stages of convolution, norm, activation and pooling; then dense layers on the last map.
 
@@ -39,7 +39,7 @@ class ConvNet(nn.Module):
         self,
         spec: ImageSpec,
         *,
-        channels: Annotated[tuple[int, ...], Range(1, 4096, log=True)] = (32, 64, 128),
+        channels: Annotated[tuple[int, ...], Range(1, 4096, log=True)] = (16, 32, 64, 128),
         depth: Annotated[int, Range(1, 8)] = 1,
         pool: Literal["max", "mean"] = "max",
         dense: Annotated[tuple[int, ...], Range(1, 65_536, log=True)] = (128,),

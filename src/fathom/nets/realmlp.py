@@ -90,4 +90,5 @@ class Bending(nn.Module):
 
     def forward(self, vector: Tensor) -> Tensor:
         """vector (B, features) to the same shape."""
-        return torch.lerp(vector, self.activation(vector), self.bend * PACE_OF_VECTORS)
+        bend = (self.bend * PACE_OF_VECTORS).to(vector.dtype)
+        return torch.lerp(vector, self.activation(vector), bend)

@@ -14,6 +14,10 @@ BEHIND_THE_CLOCK = 1.25
 # An open-ended run waits for an improvement at least this share of the steps it has made.
 PATIENCE_SHARE = 0.15
 USUAL_PATIENCE = 10
+# Unless more is asked for, it waits for this share of what is left to gain: less pays for no more steps, and what is
+# gained as the rate falls is gained all the same.
+# At least LEAST_GAIN, for a score that is nearly perfect comes nearer without end.
+USUAL_GAIN, LEAST_GAIN = 0.01, 5e-4
 FEWEST_EVALUATIONS_TO_COOL = 3
 
 
@@ -25,16 +29,26 @@ class Course:
         cooldown: share of the steps in which the rate falls to zero at the end, or those that are averaged.
         patience: looks without improvement before the end begins; 0 waits for USUAL_PATIENCE where the budget is open,
             and for ever where it is not.
-        min_delta: what a score must gain to count as an improvement.
+        min_delta: what a score must gain to count as an improvement; 0 takes any where ``patience`` is given, and else
+            USUAL_GAIN of what it lacks of ``perfect``, and LEAST_GAIN.
         holds: whether something else than the falling rate ends the run: an average of weights.
         watched: whether there are validation rows.
+        perfect: the highest score there can be, or None where that is not known.
 
     Raises:
         ConfigError: patience or the schedule needs what there is not.
     """
 
     def __init__(
-        self, schedule: Choice, cooldown: float, patience: int, min_delta: float, *, holds: bool, watched: bool
+        self,
+        schedule: Choice,
+        cooldown: float,
+        patience: int,
+        min_delta: float,
+        *,
+        holds: bool,
+        watched: bool,
+        perfect: float | None = None,
     ) -> None:
         self._schedule = SCHEDULES.checked(schedule)
         entry = SCHEDULES.get(schedule.name)
@@ -44,6 +58,7 @@ class Course:
         self._falls = self.anneals or (bool(entry.facts["cools"]) and not holds)
         self._share = cooldown if entry.facts["cools"] or holds else 0.0
         self._patience, self._min_delta, self._watched = patience, min_delta, watched
+        self._perfect = perfect
         self._check(schedule.name)
 
     def _check(self, name: str) -> None:
@@ -88,7 +103,13 @@ class Course:
         """Note a look at the validation rows; say whether its score is the best."""
         if self._watches and not self.is_ending(plan, state):
             state.watched(score, patience=self._options["patience"], min_delta=self._options["min_delta"])
-        return state.looked(score, self._min_delta)
+        return state.looked(score, self._gain(state))
+
+    def _gain(self, state: RunState) -> float:
+        """What the next score must be above the last one that counted."""
+        if self._min_delta or self._patience or self._perfect is None or state.gained is None:
+            return self._min_delta
+        return max(LEAST_GAIN, USUAL_GAIN * (self._perfect - state.gained))
 
     def begins_to_end(self, plan: Plan, state: RunState) -> bool:
         """Begin the cool-down if validation has not improved for as long as patience allows; say whether."""

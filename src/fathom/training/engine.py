@@ -68,6 +68,8 @@ class Trainer:
         batch_size: samples an update; 0 chooses by rows and by a short measurement.
         threads: of computation; 0 measures.
         layout: of kernels in memory; "auto" measures.
+        precision: in which nets compute while they train; "auto" takes bfloat16 for nets with kernels, where a
+            measurement shows it to be clearly faster. Weights, losses, validation and what is kept are float32.
         accumulate: micro-batches that a batch is cut into.
         clip_norm: the largest norm of the gradient; 0 does not clip.
         l1: weight of the sum of absolute values of matrices.
@@ -78,7 +80,8 @@ class Trainer:
             either the last weights are kept, not those that validation finds best, which have fewer zeros.
         patience: looks at validation without improvement before the cool-down starts, from the best weights, whatever
             the budget; 0 waits for USUAL_PATIENCE where the budget is open, and for ever where it is not.
-        min_delta: what validation must gain for patience to wait on; "skill", which it watches, is 1 at most.
+        min_delta: what validation must gain for patience to wait on; "skill", which it watches, is 1 at most. 0 takes
+            any gain where patience is given, and else a hundredth of what skill lacks of 1.
         cooldown: share of the steps in which the learning rate falls to zero at the end, or weights are averaged in its
             place; 0 ends at once.
         checkpoint_s: seconds between checkpoints.
@@ -94,6 +97,7 @@ class Trainer:
         batch_size: Annotated[int, Range(0, 1_000_000)] = 0,
         threads: Annotated[int, Range(0, 256)] = 0,
         layout: Literal["auto", "contiguous", "channels_last"] = "auto",
+        precision: Literal["auto", "float32", "bfloat16"] = "auto",
         accumulate: Annotated[int, Range(1, 4096)] = 1,
         clip_norm: Annotated[float, Range(0, 1e6)] = 1.0,
         l1: Annotated[float, Range(0, 100)] = 0.0,
@@ -107,15 +111,18 @@ class Trainer:
     ) -> None:
         self._task = task
         self._optimizer, self._chosen_average = OPTIMIZERS.checked(optimizer), AVERAGES.checked(average)
-        averages = bool(OPTIMIZERS.get(optimizer.name).facts.get("averages", False))
-        if is_auto(self._optimizer) and OPTIMIZERS.get(optimizer.name).facts.get("full_batch"):
+        facts = OPTIMIZERS.get(optimizer.name).facts
+        averages, searches = bool(facts.get("averages")), bool(facts.get("full_batch"))
+        if is_auto(self._optimizer) and searches:
             raise ConfigError(f"optimizer.lr = 'auto' is of no use to {optimizer.name}, which searches along each step")
+        if precision == "bfloat16" and searches:
+            raise ConfigError(f"optimizer {optimizer.name} compares losses: training.precision must be auto or float32")
         if averages and average.name != "none":
             raise ConfigError(f"optimizer {optimizer.name} averages weights itself: leave training.average at none")
         holds, watched = averages or bool(AVERAGES.get(average.name).facts["holds"]), task.validate is not None
         share = 0.0 if averages else cooldown
-        self._course = Course(schedule, share, patience, min_delta, holds=holds, watched=watched)
-        self._fixed = (batch_size, threads, layout)
+        self._course = Course(schedule, share, patience, min_delta, holds=holds, watched=watched, perfect=task.perfect)
+        self._fixed = (batch_size, threads, layout, precision)
         if (l1_proximal or group_l1) and average.name != "none":
             raise ConfigError("averages of weights are not exactly zero: leave out training.average or the proximal L1")
         self._penalties: dict[str, Any] = {"accumulate": accumulate, "clip_norm": clip_norm, "l1": l1, "l2": l2}
@@ -137,7 +144,8 @@ class Trainer:
         with threads(plan.setting.threads), seeded(self._task.seed), StopSignal() as stop:
             apply_layout(self._task.module, channels_last=plan.setting.channels_last)
             draw = partial(self._task.draw, plan.setting.batch_size)
-            update, batches = self._update(self._task.module, with_rate(self._optimizer, plan.lr)), draw()
+            optimizer = with_rate(self._optimizer, plan.lr)
+            update, batches = self._update(self._task.module, optimizer, plan.setting.bfloat16), draw()
             self._average = AVERAGES.build(self._chosen_average, self._task.module, draw)
             self._resume(update, batches)
             if not self._now.finished:
@@ -164,8 +172,8 @@ class Trainer:
             plan.save(path)
         return plan
 
-    def _update(self, module: nn.Module, optimizer: Choice) -> Update:
-        return Update(module, optimizer, seed=self._task.seed, **self._penalties)
+    def _update(self, module: nn.Module, optimizer: Choice, bfloat16: bool) -> Update:
+        return Update(module, optimizer, seed=self._task.seed, bfloat16=bfloat16, **self._penalties)
 
     def _watched_loop(self, plan: Plan, update: Update, batches: Drawn, stop: StopSignal) -> None:
         try:

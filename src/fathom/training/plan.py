@@ -22,12 +22,16 @@ __all__ = ["Plan", "Rehearsal", "Setting", "apply_layout", "make_plan", "usual_b
 
 # A trial is over after so many seconds, or steps: where those take no time, what is measured pays for itself no more.
 ROUNDS, SECONDS_A_TRIAL, STEPS_A_TRIAL = 3, 0.06, 12
+MOST_THREADS = 256
 FEWEST_ROWS_TRIED = 8  # batch norm needs more than one
 # What a setting must gain to be preferred to a plainer one: measurements on shared machines differ by less.
 CLEAR_GAIN = 1.15
+# Whoever computes more coarsely should have something of it.
+BFLOAT16_GAIN = 1.25
 # A larger batch makes fewer updates of an epoch, so it has to gain more.
 LARGER_BATCH_GAIN = 1.6
 BATCHES_AN_EPOCH, SMALLEST_BATCH, LARGEST_BATCH = 50, 16, 256
+LARGEST_BATCH_OF_PICTURES = 128  # larger ones compute no faster there, and learn less in the same time
 MOST_EPOCHS = 1000
 # An open-ended run that nothing watches, or whose schedule needs an end, gets a usual length.
 USUAL_EPOCHS, USUAL_STEPS = 60, 500
@@ -37,13 +41,24 @@ RAREST_EVALUATION_EPOCHS = 4
 SHARE_FOR_EVALUATION_AND_SAVING = 0.05
 
 
+MakeStep = Callable[[nn.Module, bool], Callable[[Batch, int, float], float]]
+
+
 @dataclass(frozen=True)
 class Setting:
-    """How a step is computed: samples a batch, threads, and whether channels stand last in memory."""
+    """How a step is computed.
+
+    Attributes:
+        batch_size: samples a batch.
+        threads: of computation.
+        channels_last: whether channels stand last in memory.
+        bfloat16: whether products are computed in that precision.
+    """
 
     batch_size: int
     threads: int
     channels_last: bool
+    bfloat16: bool = False
 
 
 @dataclass(frozen=True)
@@ -85,6 +100,10 @@ class Plan:
             counts = (plan.setting.batch_size, plan.setting.threads, plan.steps, plan.evaluate_every)
             if not all(type(count) is int and 0 < count < LARGEST for count in counts):
                 raise ValueError(f"these are no counts: {counts!r:.100}")
+            if plan.setting.threads > MOST_THREADS:
+                raise ValueError(f"these are too many threads: {plan.setting.threads}")
+            if type(plan.setting.channels_last) is not bool or type(plan.setting.bfloat16) is not bool:
+                raise ValueError(f"this is no setting: {plan.setting!r:.200}")
             if plan.lr is not None and not 0 < float(plan.lr) < LARGEST:
                 raise ValueError(f"this is no learning rate: {plan.lr!r:.100}")
             return replace(plan, seconds=None if plan.seconds is None else float(plan.seconds))
@@ -126,10 +145,11 @@ def make_plan(
     return Plan(setting, steps, budget.open_ended and watched, seconds, min(every, steps))
 
 
-def usual_batch_size(rows: int) -> int:
+def usual_batch_size(rows: int, *, pictures: bool = False) -> int:
     """A power of two that makes about BATCHES_AN_EPOCH batches of the rows, within bounds."""
+    largest = LARGEST_BATCH_OF_PICTURES if pictures else LARGEST_BATCH
     size = SMALLEST_BATCH
-    while size < LARGEST_BATCH and size * BATCHES_AN_EPOCH < rows:
+    while size < largest and size * BATCHES_AN_EPOCH < rows:
         size *= 2
     return size
 
@@ -140,24 +160,27 @@ class Rehearsal:
     Args:
         module: what is trained.
         draw: batches of a size.
-        make_step: an update for a copy of the module.
+        make_step: an update for a copy of the module, and whether it computes in bfloat16.
     """
 
     def __init__(
         self,
         module: nn.Module,
         draw: Callable[[int], Iterator[Batch]],
-        make_step: Callable[[nn.Module], Callable[[Batch, int, float], float]],
+        make_step: MakeStep,
     ) -> None:
         self._module, self._draw, self._make_step = module, draw, make_step
 
-    def best(self, plain: Setting, *, free_threads: bool, free_layout: bool, free_batch: bool) -> tuple[Setting, float]:
+    def best(
+        self, plain: Setting, *, free_threads: bool, free_layout: bool, free_precision: bool, free_batch: bool
+    ) -> tuple[Setting, float]:
         """The fastest setting, and the seconds of one of its steps; a plainer one unless another is clearly faster.
 
         Args:
             plain: the setting to start from.
             free_threads: whether the number of threads may change.
             free_layout: whether the memory layout may change.
+            free_precision: whether bfloat16 may take the place of float32.
             free_batch: whether the batch may be doubled.
         """
         counts = sorted({1, available_threads()}) if free_threads else [plain.threads]
@@ -165,6 +188,8 @@ class Rehearsal:
         settings = [replace(plain, threads=count, channels_last=layout) for count in counts for layout in layouts]
         share = self._affordable_share(plain)
         best, seconds = self._fastest(settings, CLEAR_GAIN, share)
+        if free_precision:
+            best, seconds = self._fastest([best, replace(best, bfloat16=True)], BFLOAT16_GAIN, share)
         if free_batch and share == 1:
             best, seconds = self._fastest([best, replace(best, batch_size=2 * best.batch_size)], LARGER_BATCH_GAIN, 1)
         return best, seconds
@@ -204,13 +229,13 @@ class _Trial:
         share: float,
         module: nn.Module,
         draw: Callable[[int], Iterator[Batch]],
-        make_step: Callable[[nn.Module], Callable[[Batch, int, float], float]],
+        make_step: MakeStep,
     ) -> None:
         self.setting = setting
         twin = copy.deepcopy(module).train()
         apply_layout(twin, channels_last=setting.channels_last)
         self._rows = max(min(FEWEST_ROWS_TRIED, setting.batch_size), round(share * setting.batch_size))
-        self._step, self._batches = make_step(twin), draw(self._rows)
+        self._step, self._batches = make_step(twin, setting.bfloat16), draw(self._rows)
         self._times: list[float] = []
 
     @property

@@ -24,13 +24,13 @@ from fathom.training.update import Update
 __all__ = ["new_plan"]
 
 LOOK_THAT_NEEDS_NO_WARMING_S, FEW_LOOKS = 0.2, 3
-MakeUpdate = Callable[[nn.Module, Choice], Update]
+MakeUpdate = Callable[[nn.Module, Choice, bool], Update]
 
 
 def new_plan(
     task: Task,
     budget: Budget,
-    fixed: tuple[int, int, str],
+    fixed: tuple[int, int, str, str],
     optimizer: Choice,
     update: MakeUpdate,
     look: Callable[[], Any],
@@ -41,27 +41,34 @@ def new_plan(
     Args:
         task: what is to be trained.
         budget: how long.
-        fixed: batch size and threads, 0 where they are free, and layout, "auto" where it is.
+        fixed: batch size and threads, 0 where they are free, and layout and precision, "auto" where they are.
         optimizer: of every part.
-        update: an update of a module by an optimizer.
+        update: an update of a module by an optimizer, and whether it computes in bfloat16.
         look: looks at the validation rows.
         anneals: whether the schedule must know its end, so that validation may not decide it.
     """
-    batch_size, count, layout = fixed
-    if OPTIMIZERS.get(optimizer.name).facts.get("full_batch"):
+    batch_size, count, layout, precision = fixed
+    full = bool(OPTIMIZERS.get(optimizer.name).facts.get("full_batch"))
+    if full:
         batch_size = full_batch(batch_size, task.samples)
-    usual = usual_batch_size(task.samples)
-    setting = Setting(min(batch_size or usual, task.samples), count or 1, layout == "channels_last")
+    convolves = any(parameter.dim() == 4 for parameter in task.module.parameters())
+    usual = usual_batch_size(task.samples, pictures=convolves)
+    size = min(batch_size or usual, task.samples)
+    setting = Setting(size, count or 1, layout == "channels_last", precision == "bfloat16")
     step_s = evaluation_s = 0.0
     free = task.measured
     if free or budget.seconds is not None:
         numeric = with_rate(optimizer, None)
-        rehearsal = Rehearsal(task.module, lambda size: _drawn(task, size), lambda module: update(module, numeric))
-        convolves = any(parameter.dim() == 4 for parameter in task.module.parameters())
+
+        def make_step(module: nn.Module, bfloat16: bool) -> Update:
+            return update(module, numeric, bfloat16)
+
+        rehearsal = Rehearsal(task.module, lambda size: _drawn(task, size), make_step)
         setting, step_s = rehearsal.best(
             setting,
             free_threads=free and count == 0 and available_threads() > 1,
             free_layout=free and layout == "auto" and convolves,
+            free_precision=free and precision == "auto" and convolves and not full,
             free_batch=free and batch_size == 0 and 2 * setting.batch_size <= task.samples // 20,
         )
         evaluation_s = _seconds_of(look, setting.threads)
@@ -81,7 +88,7 @@ def _tested_rate(task: Task, plan: Plan, optimizer: Choice, update: MakeUpdate) 
     twin = copy.deepcopy(task.module).train()
     apply_layout(twin, channels_last=plan.setting.channels_last)
     with threads(plan.setting.threads):
-        unit = update(twin, with_rate(optimizer, 1.0))
+        unit = update(twin, with_rate(optimizer, 1.0), plan.setting.bfloat16)
         return range_test(unit, _drawn(task, plan.setting.batch_size), steps, option.default, option.range)
 
 

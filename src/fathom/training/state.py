@@ -57,9 +57,14 @@ class RunState:
         """Note an update, and the loss before it."""
         self.step, self.loss_sum, self.loss_count = self.step + 1, self.loss_sum + loss, self.loss_count + 1
 
-    def looked(self, score: float, min_delta: float) -> bool:
-        """Note a validation score, larger being better; say whether it is the best. NaN, no score, never is."""
-        if score > (-math.inf if self.gained is None else self.gained + min_delta):
+    def looked(self, score: float, gain: float) -> bool:
+        """Note a validation score, larger being better; say whether it is the best. NaN, no score, never is.
+
+        Args:
+            score: what was measured.
+            gain: by how much it must be better for patience to wait on.
+        """
+        if score > (-math.inf if self.gained is None else self.gained + gain):
             self.gained, self.gained_step = score, self.step
         if not score > (-math.inf if self.best is None else self.best):
             return False

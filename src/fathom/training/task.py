@@ -46,6 +46,7 @@ class Task:
         hooks: what looks on.
         measured: whether settings may be chosen by measurement; without it a run depends on its arguments alone,
             but for a budget of time, which takes the measure of a step.
+        perfect: the highest that ``validate`` can return, or None where that is not known.
     """
 
     module: nn.Module
@@ -56,3 +57,4 @@ class Task:
     seed: int = 0
     hooks: tuple[Hook, ...] = ()
     measured: bool = True
+    perfect: float | None = None

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
+from functools import partial
 from typing import Any, Protocol
 
 import torch
@@ -14,7 +15,7 @@ from fathom.errors import ConfigError, Diverged
 from fathom.nets.first_layer import FirstLayer
 from fathom.nets.stacked import Stacked
 from fathom.registry import Choice
-from fathom.runtime import seed_from
+from fathom.runtime import keep_freed_memory, seed_from
 from fathom.signals import Batch, Loss, batch_size, split_batch
 from fathom.training import OPTIMIZERS
 from fathom.training.clipping import clip
@@ -54,6 +55,8 @@ class Update:
         l2: times half the sum of their squares, added to the loss.
         l1_proximal: times the learning rate, how far each number of a matrix moves towards zero after a step.
         group_l1: likewise of all that a column has in the first layer, by the root of how much that is.
+        bfloat16: whether products may be computed in that precision; weights, gradients of weights and the optimizer's
+            state are float32 all the same (Micikevicius et al. 2018, section 3.1).
 
     Raises:
         ConfigError: a loss needs the whole batch, which is to be cut; or proximal steps do not suit the optimizer.
@@ -71,12 +74,15 @@ class Update:
         l2: float = 0.0,
         l1_proximal: float = 0.0,
         group_l1: float = 0.0,
+        bfloat16: bool = False,
     ) -> None:
         if accumulate > 1 and module.whole_batch:
             raise ConfigError("a head's loss needs the whole batch; training.accumulate must be 1")
+        keep_freed_memory()
         self.module = module
         self._needs_two_rows = any(isinstance(layer, nn.BatchNorm1d) for layer in module.modules())
         self._device = next(module.parameters()).device
+        self._computing = partial(torch.autocast, self._device.type, torch.bfloat16) if bfloat16 else nullcontext
         self._seed, self._accumulate, self._clip_norm, self._l1, self._l2 = seed, accumulate, clip_norm, l1, l2
         self._l1_proximal, self._group_l1 = l1_proximal, group_l1
         facts = OPTIMIZERS.get(optimizer.name).facts
@@ -211,7 +217,8 @@ class Update:
                 raise ConfigError(
                     "batch norm needs two rows at least: use another norm, a larger batch or no accumulate"
                 )
-            losses = self.module.loss(piece, part)
+            with self._computing():
+                losses = self.module.loss(piece, part)
             weights = [loss.weight for loss in losses.values()] if whole is None else [whole[head] for head in losses]
             terms = [loss.total / _divisor(w, loss.unit) for loss, w in zip(losses.values(), weights, strict=True)]
             objective = terms[0] if len(terms) == 1 else torch.stack(terms).sum()
