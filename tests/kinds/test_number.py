@@ -103,6 +103,15 @@ def test_a_value_that_most_rows_have_is_the_centre_however_far_the_others_are():
     assert set(spec.edges[0]) == {0.0, 5000.0}
 
 
+def test_the_scale_of_what_mostly_has_one_value_is_that_of_the_others_and_no_matter_of_the_farthest():
+    others = np.linspace(4000, 8000, 60)
+    spec = number([*[0.0] * 900, *others, 99_999.0]).spec
+    assert spec.scale[0] == pytest.approx(6000, rel=0.2)
+    assert number([0.0] * 99 + [50.0]).spec.scale == (50.0,)
+    ordinary = np.random.default_rng(2).normal(0, 3, 4000)
+    assert number(ordinary).spec.scale[0] == pytest.approx(3 * 1.349, rel=0.05)
+
+
 def test_quantiles_of_many_rows_stay_near_after_merging_shards():
     values = np.random.default_rng(1).normal(0, 1, 60_000)
     merged = Number.count(column(values[:20_000]))

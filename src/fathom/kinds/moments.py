@@ -84,18 +84,32 @@ def number_spec(state: Statistics) -> NumberSpec:
     # A spread that is rounding error of the values themselves is no spread.
     constant = deviation <= np.maximum(SMALLEST_SPREAD, 1e-12 * np.abs(state["mean"]))
     deviation = np.where(constant, 1.0, deviation)
-    quarter = NUM_EDGES // 4
-    spread = edges[:, -1 - quarter] - edges[:, quarter]
-    wide = np.where(spread > 0, spread, (edges[:, -1] - edges[:, 0]) / 2)
+    wide = _spread(edges)
     return NumberSpec(
         count=len(mean),
         centre=tuple(edges[:, NUM_EDGES // 2].tolist()),
-        scale=tuple(np.where(constant | (wide <= 0), deviation, wide).tolist()),
+        scale=tuple(np.where(constant | (wide <= SMALLEST_SPREAD), deviation, wide).tolist()),
         mean=tuple(mean.tolist()),
         deviation=tuple(deviation.tolist()),
         edges=tuple(tuple(row) for row in edges.tolist()),
         missing=tuple(count > 0 for count in state["missing"]),
     )
+
+
+def _spread(edges: np.ndarray) -> np.ndarray:
+    """The distance between the quartiles, (D, NUM_EDGES) to (D,).
+
+    Where more than half of the rows have one value, as most people have no capital gain, what differs from it counts:
+    the median of its distances. By the whole range a single far value would bring all others together.
+    """
+    quarter = NUM_EDGES // 4
+    spread: np.ndarray = edges[:, -1 - quarter] - edges[:, quarter]
+    single = spread <= 0
+    away = np.abs(edges[single] - edges[single, NUM_EDGES // 2, None])
+    counts = np.count_nonzero(away, axis=1)
+    middle = NUM_EDGES - counts + counts // 2  # of the distances in order, zeros first
+    spread[single] = np.sort(away, axis=1)[np.arange(len(away)), np.minimum(middle, NUM_EDGES - 1)]
+    return spread
 
 
 def _ratio(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:
