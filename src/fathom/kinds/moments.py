@@ -72,6 +72,7 @@ def fit_numbers(statistics: Statistics) -> dict[str, Any]:
         "missing": statistics["missing"],
         "shift": np.where(far, mean, 0.0).tolist(),
         "edges": edges.tolist(),
+        "scale": _spread(edges).tolist(),
     }
 
 
@@ -84,7 +85,7 @@ def number_spec(state: Statistics) -> NumberSpec:
     # A spread that is rounding error of the values themselves is no spread.
     constant = deviation <= np.maximum(SMALLEST_SPREAD, 1e-12 * np.abs(state["mean"]))
     deviation = np.where(constant, 1.0, deviation)
-    wide = _spread(edges)
+    wide = np.array(state["scale"])
     return NumberSpec(
         count=len(mean),
         centre=tuple(edges[:, NUM_EDGES // 2].tolist()),
