@@ -16,7 +16,7 @@ from fathom.registry import Choice
 from fathom.runtime import seeded
 from fathom.signals import Batch, Loss
 from fathom.training.checkpoint import read_checkpoint
-from tests.training.small import Small, by_the_clock, same, stopping, trained
+from tests.training.small import Small, by_the_clock, rows, same, stopping, trained
 
 
 def coarse() -> bool:
@@ -119,3 +119,13 @@ def test_a_run_that_is_stopped_ends_as_one_that_is_not(tmp_path: Path):
         trained("60steps", module=Kernels(dropout=0.3, before=stopping(40)), directory=tmp_path / "cut", **options)
     cut = trained("60steps", module=Kernels(dropout=0.3), directory=tmp_path / "cut", **options)
     assert same(cut.weights, whole.weights)
+
+
+def test_a_net_with_kernels_gets_smaller_batches_of_many_rows(tmp_path: Path):
+    def batch_of(module: Small, directory: Path) -> int:
+        run = trained("1steps", module=module, store=rows(20_000), directory=directory, batch_size=0)
+        size: int = run.file("plan.json")["setting"]["batch_size"]
+        return size
+
+    assert batch_of(Small(), tmp_path / "matrices") == 256
+    assert batch_of(Kernels(), tmp_path / "kernels") == 128
