@@ -23,13 +23,14 @@ MOST_CATEGORIES = 254  # of HistGradientBoosting, one more being for what is mis
 
 
 class Job(NamedTuple):
-    """What there is to learn, in both forms, from which seed, with how many threads."""
+    """What there is to learn, in both forms, from which seed, with how many threads, where PyTorch computes."""
 
     table: TableSet
     parts: Split
     frames: Frames
     seed: int
     threads: int
+    device: str = "cpu"
 
 
 class Answer(NamedTuple):
@@ -137,7 +138,7 @@ def _of_pytabkit(learner: Callable[..., Any], job: Job) -> Answer:
     """Its networks take no missing numbers."""
     logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
     rows = _changed(job.frames, _imputed(job.frames.train))
-    asked = {"random_state": job.seed, "n_threads": job.threads, "device": "cpu"}
+    asked = {"random_state": job.seed, "n_threads": job.threads, "device": job.device}
     return _answer(learner(**asked), rows, cat_col_names=_categories(rows.train))
 
 

@@ -48,7 +48,8 @@ def main() -> None:
     """Measure what is asked for, and tell what it comes to."""
     asked = _arguments()
     if asked.measure:
-        _measure(asked.measure[0], asked.measure[1], [int(seed) for seed in asked.measure[2:]], asked.threads)
+        name, table_set, *seeds = asked.measure
+        _measure(name, table_set, [int(seed) for seed in seeds], asked)
         return
     if asked.times:
         _times(asked)
@@ -66,6 +67,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--sets", nargs="+", metavar="NAME", help="these sets, instead of all")
     parser.add_argument("--seeds", type=int, default=SEEDS, help="how many")
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1, help="for each fit")
+    parser.add_argument("--device", default="cpu", help="where RealMLP and TabM compute (their times count on cpu alone)")
     parser.add_argument("--scores", type=Path, help="keep fathom's scores in this file, and measure what it lacks")
     parser.add_argument("--measure", nargs="+", metavar="NAME", help=argparse.SUPPRESS)
     return parser.parse_args()
@@ -84,7 +86,7 @@ def _measure_peers(asked: argparse.Namespace) -> None:
         rows = SETS[name].rows
         return SLOW[contestant][rows > LARGE_ROWS, seed == 0] if contestant in SLOW else 0, rows
 
-    if not _measured(sorted(missing, key=place), kept, asked.threads):
+    if not _measured(sorted(missing, key=place), kept, asked):
         raise SystemExit("some could not be measured; the same command tries them again")
 
 
@@ -95,7 +97,7 @@ def _compare(asked: argparse.Namespace) -> None:
 
     kept = Kept(asked.scores)
     tasks = [task for task in _tasks(asked, [FATHOM]) if task[2] not in kept.seeds(*task[:2])]
-    complete = _measured(tasks, kept, asked.threads)
+    complete = _measured(tasks, kept, asked)
     both = Kept(None)
     both.entries = {**Kept(PEERS_KEPT).entries, FATHOM: kept.entries.get(FATHOM, {})}
     names, shown = list(dict.fromkeys(task[1] for task in _tasks(asked, [FATHOM]))), [FATHOM, *_peers(asked)]
@@ -123,7 +125,7 @@ def _times(asked: argparse.Namespace) -> None:
 
     present = [name for name in TIMED if all(installed(package) for package in CONTESTANTS[name].packages)]
     kept, tasks = Kept(None), sorted(_tasks(asked, present), key=lambda task: task[2])  # seed by seed, all in turns
-    if not _measured(tasks, kept, asked.threads):
+    if not _measured(tasks, kept, asked):
         raise SystemExit("some could not be measured")
     names = list(dict.fromkeys(task[1] for task in tasks))
     medians = {
@@ -175,7 +177,7 @@ def _tasks(asked: argparse.Namespace, contestants: list[str]) -> list[Task]:
     return [(one, name, seed) for name in names for one in contestants for seed in range(asked.seeds)]
 
 
-def _measured(tasks: list[Task], kept: Any, threads: int) -> bool:
+def _measured(tasks: list[Task], kept: Any, asked: argparse.Namespace) -> bool:
     """Measure, keep and tell each task; whether all could be measured."""
     from table_sets import SETS
 
@@ -183,7 +185,7 @@ def _measured(tasks: list[Task], kept: Any, threads: int) -> bool:
     for (contestant, name), group in groupby(tasks, key=lambda task: task[:2]):
         seeds = [task[2] for task in group]
         number += len(seeds)
-        for seed, scores, facts in _in_own_process(contestant, name, seeds, threads):
+        for seed, scores, facts in _in_own_process(contestant, name, seeds, asked):
             kept.add(contestant, name, seed, scores, facts)
             told = f"{scores[SETS[name].metric]:.4f} in {scores['seconds']:.1f} s"
             print(f"{number}/{len(tasks)} {contestant}, {name}, seed {seed}: {told}", file=sys.stderr, flush=True)
@@ -193,9 +195,13 @@ def _measured(tasks: list[Task], kept: Any, threads: int) -> bool:
     return complete
 
 
-def _in_own_process(contestant: str, name: str, seeds: list[int], threads: int) -> Iterator[tuple[int, Any, Any]]:
+def _in_own_process(
+    contestant: str, name: str, seeds: list[int], asked: argparse.Namespace
+) -> Iterator[tuple[int, Any, Any]]:
     """Each seed's scores and facts, as soon as they are there; what goes wrong is told where it does."""
-    command = [sys.executable, __file__, "--threads", str(threads), "--measure", contestant, name, *map(str, seeds)]
+    threads = asked.threads
+    command = [sys.executable, __file__, "--threads", str(threads), "--device", asked.device]
+    command += ["--measure", contestant, name, *map(str, seeds)]
     environment = {**os.environ, "OMP_NUM_THREADS": str(threads), "OPENBLAS_NUM_THREADS": str(threads)}
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
         assert process.stdout is not None
@@ -205,7 +211,7 @@ def _in_own_process(contestant: str, name: str, seeds: list[int], threads: int) 
                 yield found["seed"], found["scores"], found["facts"]
 
 
-def _measure(contestant: str, name: str, seeds: list[int], threads: int) -> None:
+def _measure(contestant: str, name: str, seeds: list[int], how: argparse.Namespace) -> None:
     """Learn a few rows first, so that nothing is imported while the clock runs; then print each seed's scores."""
     warnings.simplefilter("ignore")
     from table_peers import CONTESTANTS, Job
@@ -218,12 +224,12 @@ def _measure(contestant: str, name: str, seeds: list[int], threads: int) -> None
             parts = split(one, seed, Path(folder), most=None if number else WARM_UP_ROWS)
             rows = frames(one, parts)
             started = time.perf_counter()
-            answer = asked.learn(Job(one, parts, rows, seed, threads))
+            answer = asked.learn(Job(one, parts, rows, seed, how.threads, how.device))
             seconds = time.perf_counter() - started
         if number:
             scores = {**_scores(one, answer, rows.test_target), "seconds": round(seconds, 3)}
             day = datetime.datetime.now(tz=datetime.UTC).date().isoformat()
-            facts = {"versions": told, "date": day, "threads": threads, "rows": [len(rows.train), len(rows.test)]}
+            facts = {"versions": told, "date": day, "threads": how.threads, "rows": [len(rows.train), len(rows.test)]}
             print(json.dumps({"seed": seed, "scores": scores, "facts": facts}), flush=True)
 
 
