@@ -186,7 +186,7 @@ SETS = {
         ),
         TableSet("bike_sharing_hour", "cnt", False, dropped=COUNTED, dates=("dteday",), tuning=True),
         TableSet("california_housing", "median_house_value", False, scale=1e5),
-        TableSet("adult_train", "income", True, test_file="adult_test"),
+        TableSet("adult_train", "income", True, test_file="adult_test", tuning=True),
     )
 }
 """The tables by name, the smallest first."""

@@ -101,7 +101,7 @@ def default_device() -> torch.device:
     """The accelerator where there is one, else the CPU."""
     import torch
 
-    return torch.accelerator.current_accelerator() or torch.device("cpu")
+    return torch.accelerator.current_accelerator(check_available=True) or torch.device("cpu")
 
 
 def seed_from(*parts: int | str) -> int:

@@ -21,6 +21,7 @@ class NumberSpec:
         deviation: the standard deviation of each, never 0.
         edges: the quantiles of each at equal steps from 0 to 1.
         missing: whether any training row lacks a value of it.
+        recurring: of each that mostly has one value, those that many training rows have, in order; empty of all others.
     """
 
     count: int
@@ -30,6 +31,7 @@ class NumberSpec:
     deviation: tuple[float, ...]
     edges: tuple[tuple[float, ...], ...]
     missing: tuple[bool, ...]
+    recurring: tuple[tuple[float, ...], ...] = ()
 
     @property
     def num_outputs(self) -> int:

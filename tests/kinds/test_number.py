@@ -112,6 +112,45 @@ def test_the_scale_of_what_mostly_has_one_value_is_that_of_the_others_and_no_mat
     assert number(ordinary).spec.scale[0] == pytest.approx(3 * 1.349, rel=0.05)
 
 
+def set_amounts(times: int = 20) -> list[float]:
+    return [*[0.0] * 200, *[2174.1] * times, *[7688.0] * times, *[15_024.0] * times]
+
+
+def test_set_amounts_beside_a_value_that_most_rows_have_recur():
+    assert number(set_amounts()).spec.recurring == ((0.0, 2174.1, 7688.0, 15_024.0),)
+    assert number([*set_amounts(), *[99_999.0] * 9]).spec.recurring == ((0.0, 2174.1, 7688.0, 15_024.0),)
+    halves = [Number.count(column(part)) for part in (set_amounts(10), [*[0.0] * 50, *set_amounts(10)])]
+    assert Number(Number.fit(Number.merge(*halves))).spec.recurring == ((0.0, 2174.1, 7688.0, 15_024.0),)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        [*[0.0] * 200, *[1.0] * 100],
+        [*set_amounts(), *np.full(300, 5.0) + np.arange(300)],
+        [*[0.0] * 3000, *np.arange(1.0, 1100.0)],
+        np.random.default_rng(0).normal(size=500),
+        [],
+    ],
+    ids=["two values", "none that most rows have", "more than are counted apart", "none twice", "no value"],
+)
+def test_numbers_of_which_neighbours_tell_enough_have_none_that_recur(values):
+    assert number(values, pa.float64()).spec.recurring == ((),)
+
+
+def test_what_recurs_is_shifted_as_the_rows_are():
+    kind = number(1_700_000_000_000.0 + np.array(set_amounts()))
+    encoded = kind.encode(column([1_700_000_000_000.0 + 2174.1]))[""]
+    assert kind.state["shift"] != [0.0]
+    assert encoded.item() == torch.tensor(kind.spec.recurring[0][1], dtype=torch.float64).float()
+
+
+def test_a_model_from_before_anything_recurred_has_nothing_that_does():
+    state = dict(number(set_amounts()).state)
+    del state["recurring"]
+    assert Number(state).spec.recurring == ((),)
+
+
 def test_quantiles_of_many_rows_stay_near_after_merging_shards():
     values = np.random.default_rng(1).normal(0, 1, 60_000)
     merged = Number.count(column(values[:20_000]))

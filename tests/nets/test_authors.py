@@ -150,7 +150,7 @@ def test_piecewise_linear_embeddings_are_those_of_their_authors(version, relu):
     spec = numbers(table)
     ours = PiecewiseLinear(spec, width=7, bins=16, version=version, relu=relu)
     theirs = perturbed(
-        package.PiecewiseLinearEmbeddings(edges_of(ours.fixed, spec), 7, activation=relu, version=version)
+        package.PiecewiseLinearEmbeddings(edges_of(ours.fixed.scaled, spec), 7, activation=relu, version=version)
     )
     copy(ours.bends, theirs.linear.weight)
     copy(ours.bias, theirs.linear.bias if version == "A" else theirs.linear0.bias)

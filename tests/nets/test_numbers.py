@@ -114,11 +114,39 @@ def test_the_encoding_goes_from_bin_to_bin():
 
 @pytest.mark.parametrize("name", ["piecewise_linear", "periodic"])
 def test_the_fixed_part_and_the_learned_one_are_the_whole(name):
-    spec = spec_of(np.linspace(0, 1, 50), np.where(np.arange(50) % 7 == 0, NAN, 1.0 * np.arange(50)))
-    net, rows = NETS.build(name, spec), torch.tensor([[0.1, NAN], [0.7, 3.0]])
+    spec = spec_of(np.linspace(0, 1, 260), np.where(np.arange(260) % 7 == 0, NAN, np.arange(260)), amounts())
+    net, rows = NETS.build(name, spec), torch.tensor([[0.1, NAN, 0.1], [0.7, 3.0, 5.0]])
     assert NETS.get(name).facts["fixed"]
     assert next(net.fixed.parameters(), None) is None
     torch.testing.assert_close(net.learned(net.fixed(rows)).vector, net(rows).vector)
+
+
+def amounts() -> np.ndarray:
+    return np.array([*[0.0] * 200, *[0.1] * 20, *[2174.1] * 20, *[7688.3] * 20])
+
+
+@pytest.mark.parametrize("name", ["piecewise_linear", "periodic"])
+def test_a_value_that_recurs_is_learned_by_itself(name):
+    draw = np.random.default_rng(0).normal(size=260)
+    net = NETS.build(name, spec_of(draw, amounts()))
+    rows = torch.tensor([[0.5, 2174.1], [0.5, 2174.2], [0.5, 7688.3], [0.5, NAN], [2174.1, 0.1]])
+    before = net(rows).vector.detach()
+    vectors = net.recurring.vectors.data.view(4, -1)
+    vectors[2] += 5.0  # that of 2174.1
+    moved = (net(rows).vector.detach() - before).view(5, 2, -1)
+    assert (moved[0, 1] == 5.0).all()
+    moved[0, 1] = 0
+    assert not moved.any()
+    vectors[1] -= 1.0
+    assert torch.allclose((net(rows).vector.detach() - before).view(5, 2, -1)[4, 1], torch.tensor(-1.0), atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["piecewise_linear", "periodic"])
+def test_a_value_that_recurs_is_known_in_double_too(name):
+    net = NETS.build(name, spec_of(amounts())).eval()
+    net.recurring.vectors.data.normal_()
+    rows = torch.tensor([[0.1], [2174.1], [7688.3], [3.0]])
+    torch.testing.assert_close(net.double()(rows.double()).vector.float(), net.float()(rows).vector, atol=1e-4, rtol=0)
 
 
 def test_tokens_hold_what_their_column_has_of_the_vector():

@@ -17,6 +17,8 @@ SKETCH_ROWS, SKETCH_CELLS = 100_000, 4_000_000
 NUM_EDGES = 65
 LEVELS = np.linspace(0, 1, NUM_EDGES)
 ROUNDING = 1e-12  # of a level, in a sum of weights
+# Values that so many rows have recur, where one of them has this share of all rows.
+FEWEST_TIMES, SHARE_OF_ONE, MOST_RECURRING = 10, 0.5, 256
 # Beyond this ratio of mean to spread, float32 would lose more than a thousandth of the spread.
 SHIFT_RATIO = 1e4
 # Sums of squares, and differences in float32, stay finite up to here; what is larger counts as this much.
@@ -73,6 +75,7 @@ def fit_numbers(statistics: Statistics) -> dict[str, Any]:
         "shift": np.where(far, mean, 0.0).tolist(),
         "edges": edges.tolist(),
         "scale": _spread(edges).tolist(),
+        "recurring": [_recurring(sketch) for sketch in statistics["sketch"]],
     }
 
 
@@ -86,6 +89,7 @@ def number_spec(state: Statistics) -> NumberSpec:
     constant = deviation <= np.maximum(SMALLEST_SPREAD, 1e-12 * np.abs(state["mean"]))
     deviation = np.where(constant, 1.0, deviation)
     wide = np.array(state["scale"])
+    recurring = state.get("recurring", [[]] * len(mean))  # older models have none
     return NumberSpec(
         count=len(mean),
         centre=tuple(edges[:, NUM_EDGES // 2].tolist()),
@@ -94,6 +98,7 @@ def number_spec(state: Statistics) -> NumberSpec:
         deviation=tuple(deviation.tolist()),
         edges=tuple(tuple(row) for row in edges.tolist()),
         missing=tuple(count > 0 for count in state["missing"]),
+        recurring=tuple(tuple((np.array(v) - s).tolist()) for v, s in zip(recurring, shift, strict=True)),
     )
 
 
@@ -111,6 +116,21 @@ def _spread(edges: np.ndarray) -> np.ndarray:
     middle = NUM_EDGES - counts + counts // 2  # of the distances in order, zeros first
     spread[single] = np.sort(away, axis=1)[np.arange(len(away)), np.minimum(middle, NUM_EDGES - 1)]
     return spread
+
+
+def _recurring(sketch: Mapping[str, Any]) -> list[float]:
+    """The values that many rows have, in order, where most rows have one value; else none.
+
+    What most people have none of comes in set amounts, as capital gains do, and what an amount stands for is not
+    between what its neighbours stand for. Of more values than the sketch holds apart nothing is known.
+    """
+    values, weights = np.array(sketch["values"]), np.array(sketch["weights"])
+    if not 2 < len(values) < SKETCH_POINTS or weights.max() < SHARE_OF_ONE * weights.sum():
+        return []
+    often = np.flatnonzero(weights >= FEWEST_TIMES)
+    most = often[np.argsort(-weights[often], kind="stable")[:MOST_RECURRING]]
+    found: list[float] = np.sort(values[most]).tolist()
+    return found
 
 
 def _ratio(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:

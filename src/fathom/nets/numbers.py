@@ -10,6 +10,7 @@ import math
 from typing import Annotated, Literal
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from fathom.nets import NETS
@@ -51,6 +52,72 @@ class ScaledNumbers(nn.Module):
         scaled: Tensor = self.scale.double()(edges[:, chosen].mT).vector.mT
         self.scale.float()
         return [_apart(row) for row in scaled]
+
+
+class Fixed(nn.Module):
+    """What of an entry is not learned: scaled numbers, and behind them which values those have that recur.
+
+    Args:
+        spec: the numbers.
+    """
+
+    columns: Tensor
+    values: Tensor
+    ranks: Tensor
+
+    def __init__(self, spec: NumberSpec) -> None:
+        super().__init__()
+        self.scaled = ScaledNumbers(spec)
+        columns, found = recurring_of(spec)
+        values = torch.full((len(found), max(map(len, found), default=0)), math.nan)  # NaN equals nothing
+        ranks = torch.zeros_like(values)
+        first = 1
+        for j, known in enumerate(found):
+            values[j, : len(known)] = torch.tensor(known, dtype=torch.float64)  # rounded as the rows' are
+            ranks[j, : len(known)] = torch.arange(first, first + len(known))
+            first += len(known)
+        for name, value in (("columns", torch.tensor(columns, dtype=torch.int64)), ("values", values), ("ranks", ranks)):
+            self.register_buffer(name, value, persistent=False)
+        self._any = bool(columns)
+
+    def forward(self, numbers: Tensor) -> Tensor:
+        """numbers (B, count), NaN where missing, to (B, count + R): behind them ranks, 0 where no value recurs."""
+        scaled: Tensor = self.scaled(numbers)
+        if not self._any:
+            return scaled
+        same = numbers.index_select(1, self.columns).unsqueeze(2) == self.values  # (B, R, values)
+        return torch.cat([scaled, (same * self.ranks).sum(2)], dim=1)
+
+
+class Recurring(nn.Module):
+    """Vectors that are added to numbers of values that recur, one for each value; they start as 0.
+
+    Args:
+        spec: the numbers.
+        width: of the vectors.
+    """
+
+    columns: Tensor
+
+    def __init__(self, spec: NumberSpec, width: int) -> None:
+        super().__init__()
+        columns, values = recurring_of(spec)
+        self.width = width
+        self.register_buffer("columns", torch.tensor(columns, dtype=torch.int64), persistent=False)
+        self.vectors = nn.Parameter(torch.zeros(sum(map(len, values)) * width)) if columns else None
+
+    def forward(self, ranks: Tensor, vectors: Tensor) -> Tensor:
+        """vectors (B, count, width), with its own added to each number whose rank in ``ranks`` (B, R) is not 0."""
+        if self.vectors is None:
+            return vectors
+        own = F.embedding((ranks.long() - 1).clamp(min=0), self.vectors.view(-1, self.width))
+        return vectors.index_add(1, self.columns, (own * (ranks > 0).unsqueeze(2)).to(vectors.dtype))
+
+
+def recurring_of(spec: NumberSpec) -> tuple[list[int], list[tuple[float, ...]]]:
+    """The columns that have values which recur, and those values."""
+    columns = [j for j, values in enumerate(spec.recurring) if values]
+    return columns, [spec.recurring[j] for j in columns]
 
 
 class Missing(nn.Module):
@@ -178,25 +245,26 @@ class PiecewiseLinear(nn.Module):
         relu: bool = False,
     ) -> None:
         super().__init__()
-        self.fixed = ScaledNumbers(spec)
-        self.encoding = Encoding(self.fixed.edges(spec, bins))
-        self.relu = relu
+        self.fixed = Fixed(spec)
+        self.encoding = Encoding(self.fixed.scaled.edges(spec, bins))
+        self.count, self.relu = spec.count, relu
         num_bins = self.encoding.num_bins
         bends = torch.zeros(spec.count, num_bins, width)
         self.bends = nn.Parameter(bends if version == "B" else _uniform(*bends.shape, inputs=num_bins))
         self.line = nn.Parameter(_uniform(spec.count * width, inputs=width)) if version == "B" else None
         self.bias = nn.Parameter(_uniform(spec.count * width, inputs=width if version == "B" else num_bins))
-        self.missing = Missing(spec.missing, width)
+        self.recurring, self.missing = Recurring(spec, width), Missing(spec.missing, width)
         self.gives = SignalSpec(spec.count * width, columns=columns_of([width] * spec.count))
 
     def forward(self, numbers: Tensor) -> Signal:
         """numbers (B, count), NaN where missing, to a vector (B, count·width)."""
         return self.learned(self.fixed(numbers))
 
-    def learned(self, scaled: Tensor) -> Signal:
-        """scaled (B, count) to a vector (B, count·width)."""
+    def learned(self, fixed: Tensor) -> Signal:
+        """fixed (B, count + R), as ``Fixed`` gives it, to a vector (B, count·width)."""
+        scaled, ranks = fixed.tensor_split([self.count], dim=1)
         known = torch.nan_to_num(scaled)
-        count, _, width = self.bends.shape
+        count, width = self.count, self.bends.shape[2]
         vectors = torch.bmm(self.encoding(known).transpose(0, 1), self.bends).transpose(0, 1)  # (B, count, width)
         bias = self.bias.view(count, width)
         if self.line is None:
@@ -204,7 +272,7 @@ class PiecewiseLinear(nn.Module):
         vectors = torch.relu(vectors) if self.relu else vectors
         if self.line is not None:
             vectors = vectors + torch.addcmul(bias, self.line.view(count, width), known.unsqueeze(2))
-        return Signal(vector=self.missing(scaled, vectors).flatten(1))
+        return Signal(vector=self.missing(scaled, self.recurring(ranks, vectors)).flatten(1))
 
 
 @NETS.register("periodic", takes="number", gives=("vector",), entry=True, fixed=True)
@@ -233,7 +301,7 @@ class Periodic(nn.Module):
         version: Literal["plr", "lite", "pbld"] = "plr",
     ) -> None:
         super().__init__()
-        self.fixed = ScaledNumbers(spec)
+        self.fixed = Fixed(spec)
         self.count, self.version = spec.count, version
         drawn = torch.empty(spec.count * frequencies)
         self.frequency = nn.Parameter(nn.init.trunc_normal_(drawn, 0.0, sigma, -3 * sigma, 3 * sigma))
@@ -244,15 +312,16 @@ class Periodic(nn.Module):
         matrices = 1 if version == "lite" else spec.count
         self.mix = nn.Parameter(_uniform(matrices, waves, mixed, inputs=waves))
         self.bias = nn.Parameter(_uniform(matrices * mixed, inputs=waves))
-        self.missing = Missing(spec.missing, width)
+        self.recurring, self.missing = Recurring(spec, width), Missing(spec.missing, width)
         self.gives = SignalSpec(spec.count * width, columns=columns_of([width] * spec.count))
 
     def forward(self, numbers: Tensor) -> Signal:
         """numbers (B, count), NaN where missing, to a vector (B, count·width)."""
         return self.learned(self.fixed(numbers))
 
-    def learned(self, scaled: Tensor) -> Signal:
-        """scaled (B, count) to a vector (B, count·width)."""
+    def learned(self, fixed: Tensor) -> Signal:
+        """fixed (B, count + R), as ``Fixed`` gives it, to a vector (B, count·width)."""
+        scaled, ranks = fixed.tensor_split([self.count], dim=1)
         known = torch.nan_to_num(scaled).unsqueeze(2)
         angle = 2 * math.pi * self.frequency.view(self.count, -1) * known  # (B, count, frequencies)
         if self.phase is not None:
@@ -265,7 +334,7 @@ class Periodic(nn.Module):
         else:
             vectors = torch.bmm(waves.transpose(0, 1), self.mix).transpose(0, 1) + bias  # (B, count, mixed)
         vectors = torch.cat([known, vectors], dim=2) if self.version == "pbld" else torch.relu(vectors)
-        return Signal(vector=self.missing(scaled, vectors).flatten(1))
+        return Signal(vector=self.missing(scaled, self.recurring(ranks, vectors)).flatten(1))
 
 
 def _uniform(*shape: int, inputs: int) -> Tensor:
