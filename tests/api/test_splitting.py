@@ -131,12 +131,27 @@ def test_one_time_for_all_rows_is_refused():
 # Equal rows
 
 
-@pytest.mark.parametrize("seed", range(6))
-def test_rows_with_equal_inputs_are_kept_in_one_part(seed: int):
+def with_copies() -> dict[str, object]:
     x = np.concatenate([np.arange(300.0), np.arange(60.0)])
-    rows, said = prepared({"x": x, "word": ["a", "b"] * 180, "y": np.arange(360) % 7 * 1.0}, seed=seed)
-    assert disjoint(parts_of(rows, "x"))
+    return {"x": x, "word": ["a", "b"] * 180, "y": np.arange(360) % 7 * 1.0}
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_rows_for_the_score_have_no_copy_among_the_others(seed: int):
+    rows, said = prepared(with_copies(), seed=seed)
+    train, valid, test = parts_of(rows, "x")
+    assert disjoint([train | valid, test])
+    assert train & valid
     assert any("60 rows have the inputs of another row" in line for line in said)
+    count = [part.num_rows for part in (rows.train, rows.valid, rows.test)]
+    assert count == pytest.approx([252, 54, 54], abs=8)
+
+
+def test_rows_to_choose_by_are_drawn_as_rows_come_where_the_score_has_rows_of_its_own():
+    rows, said = prepared(with_copies(), test={"x": [500.0], "word": ["a"], "y": [1.0]})
+    train, valid = parts_of(rows, "x")[:2]
+    assert train & valid
+    assert not any("inputs of another row" in line for line in said)
 
 
 def test_without_that_equal_rows_would_be_parted(monkeypatch: pytest.MonkeyPatch):

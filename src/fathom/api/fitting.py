@@ -18,7 +18,7 @@ from fathom.api.directory import LINEAR, MODEL, check_directory, locked, open_di
 from fathom.api.examining import Say
 from fathom.api.folding import cross_validated
 from fathom.api.large import rows_in_memory
-from fathom.api.rates import with_rate_of_nets
+from fathom.api.wishes import bears_bfloat16, with_wishes
 from fathom.api.rows import Rows, prepare
 from fathom.api.run import Run
 from fathom.api.stores import training_store
@@ -109,7 +109,7 @@ def fit_rows(
     started, tell = time.perf_counter(), say or (lambda line: None)
     count = rows.train.num_rows
     model = model_for(rows.schema, asked, count)
-    asked = with_rate_of_nets(asked, model.layout)
+    asked = with_wishes(asked, model.layout)
     tell(_described(model))
     if (choice := chosen_net(rows.schema, asked, count)) is not None:
         tell(f"chosen: {choice.why} (--net names another)")
@@ -225,7 +225,7 @@ def train_on(
     say: Say | None = None,
 ) -> Outcome:
     """Train a network on rows that it prepared, as asked; plan, log and checkpoints go into the directory."""
-    asked = with_rate_of_nets(asked, model.layout)
+    asked = with_wishes(asked, model.layout)
     model.network.to(default_device())
     choices, spent_s = decided(model, train, valid, asked, directory, say)
     task = Task(
@@ -238,6 +238,7 @@ def train_on(
         hooks,
         asked.measure,
         1.0 if asked.monitor == SKILL else None,
+        bears_bfloat16(model.layout),
     )
     outcome = Trainer(task, **asked.training).run(Budget.parse(asked.budget).less(spent_s))
     model.network.to("cpu")

@@ -94,7 +94,8 @@ def cross_validated(
         SchemaError: there are fewer groups or times than folds.
     """
     table, schema = _rows_of_folds(rows, asked)
-    parts, _ = split_rows(table, (1 / asked.folds,) * asked.folds, schema, seed_from("folds", asked.seed), fewest=2)
+    shares, seed = (1 / asked.folds,) * asked.folds, seed_from("folds", asked.seed)
+    parts, _ = split_rows(table, shares, schema, seed, scored=asked.folds, fewest=2)
     models, outcome, judged, scores = [], None, [], []
     for number, part in enumerate(parts):
         held_out = table.take(pa.array(part))

@@ -98,17 +98,17 @@ def _split(
     if not wanted or 1 < table.num_rows < FEWEST_ROWS_TO_SPLIT:
         return table, valid, test, ()
     fractions = (1 - sum(wanted.values()), *wanted.values())
-    parts, notes = _shared_out(table, fractions, schema, seed_from("split", asked.seed))
+    parts, notes = _shared_out(table, fractions, schema, seed_from("split", asked.seed), scored=int("test" in wanted))
     cut = dict(zip(wanted, parts[1:], strict=True))
     return parts[0], cut.get("valid", valid), cut.get("test", test), notes
 
 
 def _shared_out(
-    table: pa.Table, fractions: tuple[float, ...], schema: Schema, seed: int
+    table: pa.Table, fractions: tuple[float, ...], schema: Schema, seed: int, *, scored: int
 ) -> tuple[list[pa.Table], tuple[str, ...]]:
     if table.num_rows == 1:
         return _cut(table, fractions, schema), ()
-    rows, notes = split_rows(table, fractions, schema, seed)
+    rows, notes = split_rows(table, fractions, schema, seed, scored=scored)
     return [table.take(pa.array(numbers)) for numbers in rows], notes
 
 

@@ -28,18 +28,21 @@ MOST_REPEATED = 0.25
 
 
 def split_rows(
-    table: pa.Table, fractions: tuple[float, ...], schema: Schema, seed: int, *, fewest: int | None = None
+    table: pa.Table, fractions: tuple[float, ...], schema: Schema, seed: int, *, scored: int, fewest: int | None = None
 ) -> tuple[list[np.ndarray], tuple[str, ...]]:
     """Share rows out, so that what belongs together stays together.
 
     Rows are split by time where a column has that role, whole groups where one has that, and both where both are
-    named. Else they are drawn at random, stratified over every target, rows with equal inputs being one.
+    named. Else they are drawn at random, stratified over every target. Rows with equal inputs then stand in one part
+    where that is scored: a score shall not be of what is known by heart. What is chosen by is drawn as rows come, for
+    where some come again, what is known by heart is of use.
 
     Args:
         table: the rows.
         fractions: the share of each part; they add up to 1.
         schema: says what columns are for.
         seed: decides what is drawn.
+        scored: how many of the parts, from the last on, are scored by themselves.
         fewest: rows of one label that are shared out, those of rarer ones staying in the first part; None for a
             number that suits a first part from which is learned.
 
@@ -57,7 +60,7 @@ def split_rows(
     if group is not None and units is not None:
         check_count(int(units.max()) + 1, "group", group.name, fractions)
         return unit_split(units, fractions, _strata(table, schema), seed, fewest=fewest or len(fractions)), ()
-    return _at_random(table, fractions, schema, seed, fewest or FEWEST_PER_STRATUM)
+    return _at_random(table, fractions, schema, seed, scored, fewest or FEWEST_PER_STRATUM)
 
 
 def with_group(table: pa.Table, name: str) -> pa.Table:
@@ -144,17 +147,23 @@ def check_count(count: int, what: str, name: str, fractions: tuple[float, ...], 
 
 
 def _at_random(
-    table: pa.Table, fractions: tuple[float, ...], schema: Schema, seed: int, fewest: int
+    table: pa.Table, fractions: tuple[float, ...], schema: Schema, seed: int, scored: int, fewest: int
 ) -> tuple[list[np.ndarray], tuple[str, ...]]:
     inputs = [column.name for column in schema.of_role(Role.INPUT)]
     strata = _strata(table, schema)
-    units = row_codes(table, inputs) if inputs else np.arange(table.num_rows)
+    units = row_codes(table, inputs) if inputs and scored else np.arange(table.num_rows)
     count = int(units.max()) + 1
     repeated = table.num_rows - count
     if not repeated or repeated > MOST_REPEATED * table.num_rows or count < len(fractions):
         return random_split(table.num_rows, fractions, strata, seed, fewest=fewest), ()
-    told = f"{repeated:,} rows have the inputs of another row; such rows are kept in one part"
-    return unit_split(units, fractions, strata, seed, fewest=fewest), (told,)
+    told = f"{repeated:,} rows have the inputs of another row; those for the score have no copy among the others"
+    others = fractions[: len(fractions) - scored]
+    if len(others) < 2:
+        return unit_split(units, fractions, strata, seed, fewest=fewest), (told,)
+    rest, *apart = unit_split(units, (sum(others), *fractions[len(others) :]), strata, seed, fewest=fewest)
+    shares = tuple(share / sum(others) for share in others)
+    parts = random_split(len(rest), shares, None if strata is None else strata[rest], seed, fewest=fewest)
+    return [*(rest[part] for part in parts), *apart], (told,)
 
 
 def _strata(table: pa.Table, schema: Schema) -> np.ndarray | None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from fathom.api.fitting import layout_for
-from fathom.api.rates import with_rate_of_nets
+from fathom.api.wishes import with_wishes
 from fathom.api.tuning_options import Dimension, Suggest, Tuned, tuned
 from fathom.config import Config
 from fathom.errors import ConfigError, unknown_name
@@ -184,7 +184,7 @@ def _wanted(name: str) -> tuple[str, str | None]:
 def _places(schema: Schema, asked: Config, rows: int, wanted: Mapping[str, str | None]) -> list[Place]:
     """Every place with all that can be varied there."""
     layout = layout_for(schema, asked, rows)
-    asked = with_rate_of_nets(asked, layout)
+    asked = with_wishes(asked, layout)
     trainer = options_of(Trainer)
     found = [_net_place(schema, asked, layout, rows, wanted), *_entry_places(schema, asked, layout, wanted)]
     for name, registry in NAMED_BY_TRAINING.items():

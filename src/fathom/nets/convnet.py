@@ -19,7 +19,7 @@ __all__ = ["ConvNet"]
 SMALLEST_SIDE = 4  # pooling stops here, so that tiny pictures keep some places
 
 
-@NETS.register("convnet", takes="image", gives=("maps", "vector"), rates={"adamw": 3e-3})
+@NETS.register("convnet", takes="image", gives=("maps", "vector"), rates={"adamw": 3e-3}, bfloat16=True)
 class ConvNet(nn.Module):
     """Stages of convolution, norm, activation and pooling; then dense layers on the last map.
 

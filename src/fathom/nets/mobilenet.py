@@ -21,7 +21,7 @@ FIRST, CHANNELS_STEP = 32, 8
 STAGES = ((16, 1), (24, 2), (32, 2), (64, 2), (96, 1), (160, 2), (320, 1))  # channels, and stride of the first block
 
 
-@NETS.register("mobilenet", takes="image", gives=("maps", "vector"))
+@NETS.register("mobilenet", takes="image", gives=("maps", "vector"), bfloat16=True)
 class MobileNet(nn.Module):
     """MobileNetV2: blocks that widen by 1 × 1 convolutions, filter each channel by itself, and narrow again.
 

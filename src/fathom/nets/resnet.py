@@ -20,7 +20,7 @@ __all__ = ["ResNet"]
 BOTTLENECK = 4  # channels that come out of a bottleneck, for each inside
 
 
-@NETS.register("resnet", takes="image", gives=("maps", "vector"))
+@NETS.register("resnet", takes="image", gives=("maps", "vector"), bfloat16=True)
 class ResNet(nn.Module):
     """Residual network: stages of blocks, each of which adds to what comes in; then pooling over all places.
 

@@ -20,7 +20,15 @@ __all__ = ["TabM"]
 WAVES = {"name": "periodic", "version": "pbld", "width": 5, "frequencies": 16, "sigma": 0.3}
 
 
-@NETS.register("tabm", takes="vector", gives=("vector",), entries={"number": WAVES}, rates={"adamw": 2e-3})
+@NETS.register(
+    "tabm",
+    takes="vector",
+    gives=("vector",),
+    entries={"number": WAVES},
+    rates={"adamw": 4e-3},
+    average="ema",
+    bfloat16=True,
+)
 class TabM(nn.Module):
     """Perceptrons trained at once, each of which scales the shared layers' inputs and outputs in its own way.
 

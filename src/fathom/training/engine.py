@@ -68,7 +68,7 @@ class Trainer:
         batch_size: samples an update; 0 chooses by rows and by a short measurement.
         threads: of computation; 0 measures.
         layout: of kernels in memory; "auto" measures.
-        precision: in which nets compute while they train; "auto" takes bfloat16 for nets with kernels, where a
+        precision: in which nets compute while they train; "auto" takes bfloat16 for nets that bear it, where a
             measurement shows it to be clearly faster. Weights, losses, validation and what is kept are float32.
         accumulate: micro-batches that a batch is cut into.
         clip_norm: the largest norm of the gradient; 0 does not clip.

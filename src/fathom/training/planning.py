@@ -68,7 +68,7 @@ def new_plan(
             setting,
             free_threads=free and count == 0 and available_threads() > 1,
             free_layout=free and layout == "auto" and convolves,
-            free_precision=free and precision == "auto" and convolves and not full,
+            free_precision=free and precision == "auto" and task.bears_bfloat16 and not full,
             free_batch=free and batch_size == 0 and 2 * setting.batch_size <= task.samples // 20,
         )
         evaluation_s = _seconds_of(look, setting.threads)

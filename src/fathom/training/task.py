@@ -47,6 +47,7 @@ class Task:
         measured: whether settings may be chosen by measurement; without it a run depends on its arguments alone,
             but for a budget of time, which takes the measure of a step.
         perfect: the highest that ``validate`` can return, or None where that is not known.
+        bears_bfloat16: whether the module learns as well where its products are computed in that precision.
     """
 
     module: nn.Module
@@ -58,3 +59,4 @@ class Task:
     hooks: tuple[Hook, ...] = ()
     measured: bool = True
     perfect: float | None = None
+    bears_bfloat16: bool = False
