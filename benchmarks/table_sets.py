@@ -185,7 +185,7 @@ SETS = {
             tuning=True,
         ),
         TableSet("bike_sharing_hour", "cnt", False, dropped=COUNTED, dates=("dteday",), tuning=True),
-        TableSet("california_housing", "median_house_value", False, scale=1e5),
+        TableSet("california_housing", "median_house_value", False, scale=1e5, tuning=True),
         TableSet("adult_train", "income", True, test_file="adult_test", tuning=True),
     )
 }

@@ -67,7 +67,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--sets", nargs="+", metavar="NAME", help="these sets, instead of all")
     parser.add_argument("--seeds", type=int, default=SEEDS, help="how many")
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1, help="for each fit")
-    parser.add_argument("--device", default="cpu", help="where RealMLP and TabM compute (their times count on cpu alone)")
+    parser.add_argument(
+        "--device", default="cpu", help="where RealMLP and TabM compute (their times count on cpu alone)"
+    )
     parser.add_argument("--scores", type=Path, help="keep fathom's scores in this file, and measure what it lacks")
     parser.add_argument("--measure", nargs="+", metavar="NAME", help=argparse.SUPPRESS)
     return parser.parse_args()

@@ -114,7 +114,7 @@ def test_a_net_is_named_for_one_kind_or_for_all_together():
 
 def test_a_net_brings_the_entries_that_it_names_but_those_of_the_user_come_first():
     branches, body, _ = names(layout(["size", "colour"], ["class"], net=Choice("tabm")))
-    assert (branches, body) == ({"pack/number": ["periodic"], "pack/category": ["embed"]}, "tabm")
+    assert (branches, body) == ({"pack/number": ["piecewise_linear"], "pack/category": ["embed"]}, "tabm")
     branches, body, _ = names(
         layout(["size", "colour"], ["class"], net=Choice("tabm"), nets={"number": Choice("scale")})
     )

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 
 import fathom
-from fathom.api.choosing import FEW_ROWS, LARGE, SMALL, chosen_net
+from fathom.api.choosing import FEW_ROWS, MANY_ROWS, chosen_net, size_for
 from fathom.api.fitting import layout_for
 from fathom.config import Config
 from fathom.registry import Choice
@@ -38,31 +38,35 @@ def chosen(schema: Schema, rows: int, **config: Any) -> tuple[str, dict[str, Any
     return None if found is None else (found.net.name, dict(found.net.options))
 
 
-def test_few_rows_get_many_small_members_and_many_rows_few_wide_ones(schema: Schema):
-    assert chosen(schema, FEW_ROWS - 1) == ("tabm", SMALL)
-    assert chosen(schema, FEW_ROWS) == ("tabm", LARGE)
-    assert chosen(schema, 100, net="auto") == ("tabm", SMALL)
+def test_few_rows_get_more_dropout_and_many_rows_fewer_members(schema: Schema):
+    found = [chosen(schema, rows) for rows in (100, FEW_ROWS - 1, FEW_ROWS, MANY_ROWS - 1, MANY_ROWS)]
+    assert {net for net, _ in found if net} == {"tabm"}
+    few, still_few, more, still_more, many = (options for _, options in found)
+    assert few == still_few != more == still_more != many
+    assert few["dropout"] > more["dropout"] == many["dropout"]
+    assert few["members"] == more["members"] > many["members"]
+    assert chosen(schema, 100, net="auto") == found[0]
 
 
 def test_what_is_named_is_not_chosen(schema: Schema):
     assert chosen(schema, 100, net="mlp") is None
     assert chosen(schema, 100, nets={"vector": "mlp"}) is None
     assert chosen(schema, 100, ensemble=4) is None
-    assert chosen(schema, 100, net={"width": 32}) == ("tabm", {**SMALL, "width": 32})
+    assert chosen(schema, 100, net={"width": 32}) == ("tabm", {**size_for(100), "width": 32})
     # An option that only another net has names that one.
     assert chosen(schema, 100, net={"hidden": [8]}) is None
     assert layout_for(schema, Config.of({"target": "class", "net": {"hidden": [8]}}), 100).body.name == "mlp"
 
 
 def test_members_are_fewer_where_time_is_short(schema: Schema):
-    name, options = chosen(schema, 1_000_000, budget="10m")
+    name, options = chosen(schema, 600_000, budget="10m")
     assert name == "tabm"
-    assert options["members"] < LARGE["members"]
+    assert options["members"] < size_for(600_000)["members"]
     found = chosen_net(schema, Config.of({"target": "class", "budget": "5s"}), 1_000_000)
     assert found is not None
     assert found.net == Choice("mlp")
     assert "too dear for 1,000,000 rows" in found.why
-    assert chosen(schema, 1_000_000, budget="20epochs") == chosen(schema, 1_000_000, budget="10m")
+    assert chosen(schema, 600_000, budget="20epochs") == chosen(schema, 600_000, budget="10m")
 
 
 def test_each_of_very_many_numbers_stays_one_feature():
@@ -76,7 +80,7 @@ def test_each_of_very_many_numbers_stays_one_feature():
 def test_a_run_says_what_was_chosen_and_repeats_it_from_its_config(tmp_path):
     said: list[str] = []
     first = fathom.fit(ROWS, "class", out=tmp_path / "run", budget="5steps", say=said.append, measure=False)
-    assert any(line.startswith("chosen: 16 perceptrons of width 128 in one") for line in said)
+    assert any(line.startswith("chosen: 8 perceptrons of width 256 in one") for line in said)
     again = Config.read(tmp_path / "run" / "config.toml")
     assert again["nets"]["vector"]["name"] == "tabm"
     config = {key: value for key, value in again.items() if key not in ("source", "versions")}

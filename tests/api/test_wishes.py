@@ -1,4 +1,4 @@
-"""The learning rate that nets want, where nobody named one."""
+"""The learning rate and the average of weights that nets want, where nobody named one."""
 
 from __future__ import annotations
 
@@ -10,6 +10,13 @@ import numpy as np
 import pytest
 
 import fathom
+from fathom.api.fitting import layout_for
+from fathom.api.rows import prepare
+from fathom.api.wishes import bears_bfloat16, with_wishes
+from fathom.config import Config
+from fathom.data import read
+from fathom.layout import Layout
+from fathom.registry import Choice
 
 WANTED, OWN = 3e-3, 1e-3  # of a convnet, and AdamW's
 PICTURES = {
@@ -50,3 +57,32 @@ def test_the_rate_that_is_written_is_that_of_the_steps(tmp_path: Path):
         rate(PICTURES, tmp_path / str(number), **asked)
     wanted, named, other = ((tmp_path / str(k) / "model" / "weights.safetensors").read_bytes() for k in range(3))
     assert wanted == named != other
+
+
+TABLE = {"size": np.linspace(0, 1, 60), "y": ["one", "two"] * 30}
+
+
+def layout_of(config: Config) -> Layout:
+    schema = prepare(read(TABLE), None, config, lambda line: None).schema
+    return layout_for(schema, config, 60)
+
+
+@pytest.mark.parametrize(
+    ("asked", "expected"),
+    [
+        ({"net": "tabm"}, Choice("ema")),
+        ({"net": "tabm", "training": {"average": "none"}}, Choice("none")),
+        ({"net": "tabm", "training": {"average": "swa"}}, Choice("swa")),
+        ({"net": "tabm", "optimizer": "schedule_free"}, None),
+        ({"net": "tabm", "training": {"l1_proximal": 0.1}}, None),
+        ({"net": "mlp"}, None),
+    ],
+)
+def test_an_average_is_taken_where_the_net_wants_one_and_nothing_else_is_asked(asked: Any, expected: Choice | None):
+    config = Config.of({"target": "y", **asked})
+    assert with_wishes(config, layout_of(config)).training.get("average") == expected
+
+
+@pytest.mark.parametrize(("net", "bears"), [("tabm", True), ("mlp", False)])
+def test_bfloat16_is_for_nets_that_bear_it(net: str, bears: bool):
+    assert bears_bfloat16(layout_of(Config.of({"target": "y", "net": net}))) is bears

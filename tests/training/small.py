@@ -107,6 +107,7 @@ class Trained:
         hooks: tuple[Hook, ...] = (),
         measured: bool = False,
         perfect: float | None = None,
+        bears_bfloat16: bool = False,
         seed: int = 0,
         **options: Any,
     ) -> None:
@@ -117,7 +118,9 @@ class Trained:
         draw = partial(Batches, self.store, seed=seed)
         if directory is not None:
             directory.mkdir(exist_ok=True)
-        task = Task(self.module, draw, len(self.store), validate, directory, seed, hooks, measured, perfect)
+        task = Task(
+            self.module, draw, len(self.store), validate, directory, seed, hooks, measured, perfect, bears_bfloat16
+        )
         self.trainer = Trainer(task, **{"threads": 1, "batch_size": 16, "layout": "contiguous", **options})
         self.budget = Budget.parse(budget)
 

@@ -1,7 +1,7 @@
 """net = "auto": which network a table gets where nobody names one, and why.
 
-The rule was made on bike sharing (hours), white wine, COMPAS, bank marketing and German credit, by validation rows
-within their training rows; docs/benchmarks.md has what it does on others.
+The rule was made on bike sharing (hours), white wine, COMPAS, bank marketing, German credit, Titanic, Adult and
+California housing, by rows held out within their training rows; docs/benchmarks.md has what it does on others.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ from fathom.registry import Choice
 from fathom.schema import Schema
 from fathom.training.budget import DEFAULT_SECONDS, Budget
 
-__all__ = ["Chosen", "chosen_net"]
+__all__ = ["Chosen", "chosen_net", "size_for"]
 
 NET = "tabm"
 TABLE_KINDS = frozenset({"number", "category", "datetime", "multilabel"})
-# Where rows are few, many small members that agree on what is no chance; where they are many, wide ones that see more.
-FEW_ROWS = 5000
-SMALL = {"members": 16, "width": 128, "dropout": 0.3}
-LARGE = {"members": 4, "width": 256, "dropout": 0.1}
+WIDTH, DEPTH = 256, 3
+# Few rows want more dropout; many rows take long, and need fewer members to agree on.
+FEW_ROWS, DROPOUT_OF_FEW, DROPOUT = 5000, 0.25, 0.1
+MANY_ROWS, MEMBERS_OF_MANY, MEMBERS = 20_000, 4, 8
 # A number becomes this many features, unless there are so many numbers that each should stay one.
-FEATURES_OF_A_NUMBER, MANY_NUMBERS = 5, 256
+FEATURES_OF_A_NUMBER, MANY_NUMBERS = 8, 256
 FEATURES_OF_A_MOMENT, FEATURES_OF_LABELS, LONGEST_ONE_HOT = 10, 32, 64
 # Members must not cost more than this: operations a second of a plain processor, and passes over the rows in a run.
 OPERATIONS_A_SECOND, FEWEST_PASSES = 5e10, 20
@@ -67,9 +67,9 @@ def chosen_net(schema: Schema, asked: Config, rows: int) -> Chosen | None:
     numbers = sum(spec.count for kind, spec in inputs.values() if kind == "number")
     nets = {} if numbers <= MANY_NUMBERS or "number" in asked.nets else {"number": Choice("scale")}
     features = sum(_features(kind, spec, plain=bool(nets)) for kind, spec in inputs.values())
-    size: dict[str, Any] = dict(SMALL if rows < FEW_ROWS else LARGE)
+    size = size_for(rows)
     why = f"{size['members']} perceptrons of width {size['width']} in one, for {rows:,} rows"
-    affordable = _affordable(size["width"], features, rows, Budget.parse(asked.budget))
+    affordable = _affordable(features, rows, Budget.parse(asked.budget))
     if affordable < size["members"]:
         why = f"{size['members']} perceptrons would be too dear for {rows:,} rows of {features:,} features"
         if affordable < 2:
@@ -79,12 +79,19 @@ def chosen_net(schema: Schema, asked: Config, rows: int) -> Chosen | None:
     return Chosen(Choice(NET, {**size, **given}), nets, why)
 
 
-def _affordable(width: int, features: int, rows: int, budget: Budget) -> int:
+def size_for(rows: int) -> dict[str, Any]:
+    """The options of the net that suit so many rows, if time allows."""
+    members = MEMBERS if rows < MANY_ROWS else MEMBERS_OF_MANY
+    dropout = DROPOUT_OF_FEW if rows < FEW_ROWS else DROPOUT
+    return {"members": members, "width": WIDTH, "depth": DEPTH, "dropout": dropout}
+
+
+def _affordable(features: int, rows: int, budget: Budget) -> int:
     """How many members can pass over the rows often enough within the budget's time, or the usual time."""
     if budget.steps is not None or budget.epochs is not None:
         budget = Budget()
     seconds = budget.seconds or DEFAULT_SECONDS
-    weights = width * (features + width)
+    weights = WIDTH * (features + (DEPTH - 1) * WIDTH)
     return int(seconds * OPERATIONS_A_SECOND / (OPERATIONS_A_WEIGHT * weights * rows * FEWEST_PASSES))
 
 

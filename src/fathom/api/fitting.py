@@ -18,10 +18,10 @@ from fathom.api.directory import LINEAR, MODEL, check_directory, locked, open_di
 from fathom.api.examining import Say
 from fathom.api.folding import cross_validated
 from fathom.api.large import rows_in_memory
-from fathom.api.wishes import bears_bfloat16, with_wishes
 from fathom.api.rows import Rows, prepare
 from fathom.api.run import Run
 from fathom.api.stores import training_store
+from fathom.api.wishes import bears_bfloat16, with_wishes
 from fathom.config import Config
 from fathom.data import read
 from fathom.data.readers import accepted_options

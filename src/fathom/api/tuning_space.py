@@ -8,8 +8,8 @@ from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from fathom.api.fitting import layout_for
-from fathom.api.wishes import with_wishes
 from fathom.api.tuning_options import Dimension, Suggest, Tuned, tuned
+from fathom.api.wishes import with_wishes
 from fathom.config import Config
 from fathom.errors import ConfigError, unknown_name
 from fathom.heads import HEADS

@@ -52,4 +52,6 @@ def _facts(layout: Layout) -> list[Mapping[str, Any]]:
 
 def _may_average(asked: Config, optimizer: Choice) -> bool:
     facts = OPTIMIZERS.get(optimizer.name).facts
-    return not (facts.get("averages") or facts.get("full_batch") or any(asked.training.get(name) for name in EXACT_ZEROS))
+    return not (
+        facts.get("averages") or facts.get("full_batch") or any(asked.training.get(name) for name in EXACT_ZEROS)
+    )

@@ -183,7 +183,9 @@ def _facts_words(what: str, facts: Mapping[str, Any]) -> str:
 
 def _net_facts(facts: Mapping[str, Any]) -> list[str]:
     rates = [f"{name}'s lr is {rate:g} by default" for name, rate in facts.get("rates", {}).items()]
-    return [f"takes {facts['takes']}", f"gives {', '.join(facts['gives'])}", *rates]
+    average = f"{facts['average']} of its weights by default" if "average" in facts else ""
+    coarse = "bears bfloat16" if facts.get("bfloat16") else ""
+    return [f"takes {facts['takes']}", f"gives {', '.join(facts['gives'])}", *rates, average, coarse]
 
 
 def _head_facts(facts: Mapping[str, Any]) -> list[str]:

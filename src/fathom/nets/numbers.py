@@ -76,7 +76,11 @@ class Fixed(nn.Module):
             values[j, : len(known)] = torch.tensor(known, dtype=torch.float64)  # rounded as the rows' are
             ranks[j, : len(known)] = torch.arange(first, first + len(known))
             first += len(known)
-        for name, value in (("columns", torch.tensor(columns, dtype=torch.int64)), ("values", values), ("ranks", ranks)):
+        for name, value in (
+            ("columns", torch.tensor(columns, dtype=torch.int64)),
+            ("values", values),
+            ("ranks", ranks),
+        ):
             self.register_buffer(name, value, persistent=False)
         self._any = bool(columns)
 

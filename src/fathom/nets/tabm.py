@@ -16,15 +16,15 @@ from fathom.signals import Signal, SignalSpec
 
 __all__ = ["TabM"]
 
-# Narrow waves of RealMLP: as good as piecewise embeddings here, and a third of their width.
-WAVES = {"name": "periodic", "version": "pbld", "width": 5, "frequencies": 16, "sigma": 0.3}
+# Finer bins than the entry's own, in shorter vectors, so that the first matrix stays small.
+BENDS = {"name": "piecewise_linear", "bins": 48, "width": 8}
 
 
 @NETS.register(
     "tabm",
     takes="vector",
     gives=("vector",),
-    entries={"number": WAVES},
+    entries={"number": BENDS},
     rates={"adamw": 4e-3},
     average="ema",
     bfloat16=True,
@@ -51,9 +51,9 @@ class TabM(nn.Module):
         self,
         spec: SignalSpec,
         *,
-        members: Annotated[int, Range(2, 64, log=True)] = 16,
-        width: Annotated[int, Range(16, 2048, log=True)] = 128,
-        depth: Annotated[int, Range(1, 8)] = 2,
+        members: Annotated[int, Range(2, 64, log=True)] = 8,
+        width: Annotated[int, Range(16, 2048, log=True)] = 256,
+        depth: Annotated[int, Range(1, 8)] = 3,
         sharing: Literal["full", "mini", "none"] = "mini",
         start: Literal["normal", "signs"] = "normal",
         activation: Annotated[Choice, ACTIVATIONS] = Choice("relu"),
