@@ -43,7 +43,9 @@ def test_an_example_is_read():
     assert config.baseline is False
 
 
-@pytest.mark.parametrize("text", ["", EXAMPLE, 'target = ["a", "b"]\nhead = "quantiles"', 'net = "linear"'])
+@pytest.mark.parametrize(
+    "text", ["", EXAMPLE, 'target = ["a", "b"]\nhead = "quantiles"', 'net = "linear"', "folds = 5"]
+)
 def test_what_is_written_is_read_as_the_same(text):
     config = Config.of(tomllib.loads(text))
     again = Config.of(tomllib.loads(tomli_w.dumps(config.plain())))
@@ -91,6 +93,8 @@ def test_what_is_none_is_as_if_it_were_not_given():
         ({"seed": -1}, r"seed = -1 is out of range"),
         ({"seed": 2**63}, r"is out of range"),
         ({"budget": "soon"}, r"soon"),
+        ({"folds": 5, "valid": 0.2}, r"folds and valid exclude each other"),
+        ({"schedule": "cosine", "training": {"patience": 5}}, r"training\.patience = 5 cannot end schedule cosine"),
     ],
 )
 def test_a_mistake_is_told_before_any_data_is_read(given, message):

@@ -18,6 +18,7 @@ from fathom.model import SKILL
 from fathom.nets import NETS
 from fathom.registry import Choice, Registry, check_options, options_of
 from fathom.training.budget import Budget
+from fathom.training.course import check_patience
 from fathom.training.engine import Trainer
 
 __all__ = ["Config", "parse_setting"]
@@ -100,6 +101,8 @@ class Config:
             if key not in known:
                 raise ConfigError(unknown_name("key", key, [*known, "optimizer", "schedule"]))
         chosen = {key: _converted(key, value) for key, value in given.items() if value is not None}
+        if chosen.get("folds") and "valid" in chosen:
+            raise ConfigError("folds and valid exclude each other: each fold is held out to choose by, once")
         options = check_options("training", options_of(Trainer), training)
         return cls(**chosen, training=options)._checked()
 
@@ -121,6 +124,8 @@ class Config:
         trained = {name: option.explicit(self.training.get(name, option.default)) for name, option in options.items()}
         found = {item.name: _plain(getattr(self, item.name)) for item in fields(self)}
         found |= {"training": trained, "augment": explicit(self.augment)}
+        if self.folds:
+            del found["valid"]
         return {key: value for key, value in found.items() if value is not None}
 
     def without_valid_if_folded(self) -> Config:
@@ -129,6 +134,7 @@ class Config:
 
     def _checked(self) -> Config:
         Budget.parse(self.budget)
+        check_patience(self.training)
         if self.monitor not in (SKILL, *METRICS.names()):
             raise ConfigError(unknown_name("metric", self.monitor, [SKILL, *METRICS.names()]))
         if not 0 <= self.seed < 2**63:

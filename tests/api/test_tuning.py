@@ -333,7 +333,7 @@ def test_a_study_of_other_data_is_refused(tmp_path: Path):
         pass
 
 
-@pytest.mark.parametrize("url", ["nowhere", "sqlite:////no/such/place/x.db", "mysterydb://host/x"])
+@pytest.mark.parametrize("url", ["", "nowhere", "sqlite:////no/such/place/x.db", "mysterydb://host/x"])
 def test_a_database_that_cannot_be_used_is_one_line(url: str):
     with pytest.raises(ConfigError, match="storage") as caught:
         tune(storage=url)

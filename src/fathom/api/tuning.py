@@ -107,7 +107,7 @@ def tune(
     name = study or f"{rows.source.name}-{'+'.join(rows.schema.targets()) or 'none'}"
     tell(_described(given, workers))
     with _place(out, resume=resume, overwrite=overwrite) as (directory, own):
-        url = storage or _address(directory)
+        url = _address(directory) if storage is None else storage
         about = {"config": as_said(asked), "data": rows.source.fingerprint, "space": given.space.names}
         with _keeping(directory if own else None), open_study(url, name, asked, about, workers=workers) as opened:
             asked = _with_augmentations(opened, given, asked, tell)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from fathom.errors import ConfigError
 from fathom.registry import Choice
 from fathom.training import SCHEDULES
 from fathom.training.plan import Plan
 from fathom.training.state import RunState
 
-__all__ = ["Course"]
+__all__ = ["Course", "check_patience"]
 
 BEHIND_THE_CLOCK = 1.25
 # An open-ended run waits for an improvement at least this share of the steps it has made.
@@ -19,6 +22,21 @@ USUAL_PATIENCE = 10
 # At least LEAST_GAIN, for a score that is nearly perfect comes nearer without end.
 USUAL_GAIN, LEAST_GAIN = 0.01, 5e-4
 FEWEST_EVALUATIONS_TO_COOL = 3
+
+
+def check_patience(training: Mapping[str, Any]) -> None:
+    """Check the ``[training]`` options for patience that could end nothing.
+
+    Raises:
+        ConfigError: the schedule's end is fixed beforehand.
+    """
+    patience, schedule = training.get("patience"), training.get("schedule")
+    if patience and schedule is not None and SCHEDULES.get(schedule.name).facts["anneals"]:
+        allowed = ", ".join(entry.name for entry in SCHEDULES if not entry.facts["anneals"])
+        raise ConfigError(
+            f"training.patience = {patience} cannot end schedule {schedule.name}, whose end is fixed beforehand: "
+            f"set patience to 0, or another schedule ({allowed})"
+        )
 
 
 class Course:
@@ -62,12 +80,7 @@ class Course:
         self._check(schedule.name)
 
     def _check(self, name: str) -> None:
-        if self._patience and self.anneals:
-            allowed = ", ".join(entry.name for entry in SCHEDULES if not entry.facts["anneals"])
-            raise ConfigError(
-                f"training.patience = {self._patience} cannot end schedule {name}, whose end is fixed beforehand: "
-                f"set patience to 0, or another schedule ({allowed})"
-            )
+        check_patience({"schedule": self._schedule, "patience": self._patience})
         needing = f"schedule {name}" if self._watches else f"training.patience = {self._patience}"
         if (self._watches or self._patience) and not self._watched:
             raise ConfigError(
