@@ -24,7 +24,7 @@ TABLE_KINDS = frozenset({"number", "category", "datetime", "multilabel"})
 WIDTH, DEPTH = 256, 3
 # Few rows want more dropout; many rows take long, and need fewer members to agree on.
 FEW_ROWS, DROPOUT_OF_FEW, DROPOUT = 5000, 0.25, 0.1
-MANY_ROWS, MEMBERS_OF_MANY, MEMBERS = 20_000, 4, 8
+MANY_ROWS, MEMBERS_OF_MANY, MEMBERS = 10_000, 4, 8
 # A number becomes this many features, unless there are so many numbers that each should stay one.
 FEATURES_OF_A_NUMBER, MANY_NUMBERS = 8, 256
 FEATURES_OF_A_MOMENT, FEATURES_OF_LABELS, LONGEST_ONE_HOT = 10, 32, 64
