@@ -9,13 +9,14 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 from table_sets import Frames, Split, TableSet, plain_label
 
-__all__ = ["CONTESTANTS", "FATHOM", "Answer", "Contestant", "Job"]
+__all__ = ["CONTESTANTS", "FATHOM", "FATHOM_NETS", "Answer", "Contestant", "Job"]
 
 FATHOM = "fathom"
 MISSING = "missing"
@@ -53,14 +54,14 @@ class Contestant:
     packages: tuple[str, ...]
 
 
-def _fathom(job: Job) -> Answer:
+def _fathom(job: Job, **named: str) -> Answer:
     import fathom
 
     target = job.table.target
     # A peer is told by its class whether it classifies; fathom finds that by itself, except that few distinct whole
     # numbers (marks of a wine) look like classes.
     told = {} if job.table.classes else {"kinds": {target: "number"}}
-    run = fathom.fit(job.parts.train, target, test=job.parts.test, seed=job.seed, **told)
+    run = fathom.fit(job.parts.train, target, test=job.parts.test, seed=job.seed, **told, **named)
     answer = run.predict(job.parts.test)
     values = answer[target].to_numpy(zero_copy_only=False)
     if not job.table.classes:
@@ -186,3 +187,9 @@ CONTESTANTS = {
     "TabM": Contestant(_tabm, ("pytabkit", "torch")),
 }
 """Everyone by name."""
+
+FATHOM_NETS = {
+    f"fathom, {net}": Contestant(partial(_fathom, net=net), ("fathom-nn", "torch"))
+    for net in ("auto", "tabm", "mlp", "tab_resnet", "realmlp", "ft_transformer")
+}
+"""fathom with each of its nets for tables; "auto" is what it chooses itself."""

@@ -14,7 +14,7 @@ from report import table
 from table_peers import FATHOM
 from table_sets import SETS
 
-__all__ = ["Gap", "Kept", "gap_table", "markers", "score_table", "seconds_table", "versions_of"]
+__all__ = ["Gap", "Kept", "gap_table", "markers", "median_of", "score_table", "seconds_table", "versions_of"]
 
 POINTS = 100.0
 SCORES = ("accuracy", "auc", "r2", "rmse")
@@ -164,6 +164,11 @@ def seconds_table(kept: Kept, contestants: Collection[str], names: Collection[st
         cells = [_median(_values(kept, one, name, "seconds", seeds), 1, seeds) for one in contestants]
         rows.append((name, *cells))
     return table(("seconds, median", *contestants), rows)
+
+
+def median_of(kept: Kept, contestant: str, name: str, what: str, seeds: int) -> float:
+    """The median over seeds of a score, or of the seconds."""
+    return statistics.median(_values(kept, contestant, name, what, seeds))
 
 
 def _values(kept: Kept, contestant: str, name: str, metric: str, seeds: int, scale: float = 1.0) -> list[float]:

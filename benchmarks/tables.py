@@ -1,7 +1,8 @@
 """Every table beside every peer, with default options: who is how good, and how long it takes.
 
 `--peers` measures the peers' scores that are still missing, and keeps them in tables_peers.json after every fit.
-Without it fathom is measured and compared with what is kept. `--times` measures fathom, RealMLP and LightGBM in turns.
+Without it fathom is measured and compared with what is kept. `--times` measures fathom, RealMLP and LightGBM in turns,
+`--nets` what fathom chooses beside each of its nets, on the sets that made no default.
 """
 
 from __future__ import annotations
@@ -53,6 +54,8 @@ def main() -> None:
         return
     if asked.times:
         _times(asked)
+    elif asked.nets:
+        _nets(asked)
     elif asked.peers:
         _measure_peers(asked)
     else:
@@ -63,6 +66,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("--peers", action="store_true", help="measure the peers' scores that are missing")
     parser.add_argument("--times", action="store_true", help=f"measure the time of {', '.join(TIMED)}, in turns")
+    parser.add_argument("--nets", action="store_true", help="measure fathom with each of its nets for tables")
     parser.add_argument("--only", action="append", help="peers whose name holds this; may be repeated")
     parser.add_argument("--sets", nargs="+", metavar="NAME", help="these sets, instead of all")
     parser.add_argument("--seeds", type=int, default=SEEDS, help="how many")
@@ -154,6 +158,35 @@ def _times(asked: argparse.Namespace) -> None:
         write_section("tables_times", "## Time on tables\n\n" + "\n\n".join(sections))
 
 
+def _nets(asked: argparse.Namespace) -> None:
+    """What fathom chooses, beside each net for tables, by the points of the median seed."""
+    from table_peers import FATHOM_NETS
+    from table_scores import Kept, median_of
+    from table_sets import SETS
+
+    kept = Kept(asked.scores)
+    names = [name for name, one in SETS.items() if not one.tuning and name in (asked.sets or SETS)]
+    wanted = [(net, name, seed) for name in names for net in FATHOM_NETS for seed in range(asked.seeds)]
+    if not _measured([task for task in wanted if task[2] not in kept.seeds(*task[:2])], kept, asked):
+        raise SystemExit("some could not be measured")
+    rows = []
+    for net in FATHOM_NETS:
+        points = [median_of(kept, net, name, SETS[name].metric, asked.seeds) * 100 for name in names]
+        seconds = sum(median_of(kept, net, name, "seconds", asked.seeds) for name in names)
+        rows.append((net, *(f"{value:.1f}" for value in points), f"{statistics.mean(points):.2f}", f"{seconds:.0f}"))
+    sections = [
+        "Points (accuracy or R² times 100) of the median seed, on the sets on which no default was tuned. Every net "
+        "has its own default options.",
+        told_with(f"{COMMAND} --nets --seeds {asked.seeds} --threads {asked.threads}", ("torch", "fathom-nn")),
+        table(("", *names, "mean", "seconds, all"), rows),
+    ]
+    print("\n\n".join(sections))
+    if asked.sets:
+        print("a part of it is not written to docs/benchmarks.md")
+    else:
+        write_section("tables_nets", "## Nets for tables\n\n" + "\n\n".join(sections))
+
+
 def _time_cells(seconds: dict[str, float]) -> list[str]:
     def ratio(peer: str, times: int) -> str:
         return f"{seconds['fathom'] / (times * seconds[peer]):.2f}" if peer in seconds else "not measured"
@@ -216,10 +249,10 @@ def _in_own_process(
 def _measure(contestant: str, name: str, seeds: list[int], how: argparse.Namespace) -> None:
     """Learn a few rows first, so that nothing is imported while the clock runs; then print each seed's scores."""
     warnings.simplefilter("ignore")
-    from table_peers import CONTESTANTS, Job
+    from table_peers import CONTESTANTS, FATHOM_NETS, Job
     from table_sets import SETS, frames, split
 
-    one, asked = SETS[name], CONTESTANTS[contestant]
+    one, asked = SETS[name], {**CONTESTANTS, **FATHOM_NETS}[contestant]
     told = ", ".join(f"{package} {installed(package)}" for package in asked.packages)
     for number, seed in enumerate([seeds[0], *seeds]):
         with tempfile.TemporaryDirectory() as folder:

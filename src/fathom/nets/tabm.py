@@ -57,7 +57,7 @@ class TabM(nn.Module):
         sharing: Literal["full", "mini", "none"] = "mini",
         start: Literal["normal", "signs"] = "normal",
         activation: Annotated[Choice, ACTIVATIONS] = Choice("relu"),
-        dropout: Annotated[float, Range(0, 0.95)] = 0.2,
+        dropout: Annotated[float, Range(0, 0.95)] = 0.1,
     ) -> None:
         super().__init__()
         self.members = members
