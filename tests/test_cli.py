@@ -515,13 +515,13 @@ def test_inspect_counts_every_parameter_once(run: str):
     network = fathom.api.load(run).model.network
     assert answer["parameters"] == sum(parameter.numel() for parameter in network.parameters())
     assert sum(layer["parameters"] for layer in answer["layers"]) == answer["parameters"]
-    assert ["body.layers.0", [128]] in [[layer["name"], layer["shape"]] for layer in answer["layers"]]
+    assert ["body.layers.0", [256]] in [[layer["name"], layer["shape"]] for layer in answer["layers"]]
 
 
 def test_inspect_shows_columns_layers_and_scores(run: str):
     done = fathom_("inspect", run)
     assert re.search(r"^  owner +ignore ", done.out, re.MULTILINE)
-    assert re.search(r"^  heads\.0\.output +MemberLinear +\(B, 2\) +4,128$", done.out, re.MULTILINE), done.out
+    assert re.search(r"^  heads\.0\.output +MemberLinear +\(B, 2\) +4,112$", done.out, re.MULTILINE), done.out
     assert SCORE.search(done.out)
 
 

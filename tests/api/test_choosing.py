@@ -48,11 +48,23 @@ def test_few_rows_get_more_dropout_and_many_rows_fewer_members(schema: Schema):
     assert chosen(schema, 100, net="auto") == found[0]
 
 
+def test_few_rows_get_coarser_bins_and_numbers_less_dropout():
+    columns = {"size": np.arange(40.0), "class": np.arange(40.0) ** 2}
+    schema = schema_of(pa.table(columns), size="number", **{"class": "number"})
+    few = chosen_net(schema, Config.of({"target": "class"}), 40)
+    more = chosen_net(schema, Config.of({"target": "class"}), FEW_ROWS)
+    assert few is not None
+    assert more is not None
+    assert few.nets["number"].options["bins"] == 16
+    assert not more.nets
+    assert size_for(40, numbers=False)["dropout"] > few.net.options["dropout"] > more.net.options["dropout"]
+
+
 def test_what_is_named_is_not_chosen(schema: Schema):
     assert chosen(schema, 100, net="mlp") is None
     assert chosen(schema, 100, nets={"vector": "mlp"}) is None
     assert chosen(schema, 100, ensemble=4) is None
-    assert chosen(schema, 100, net={"width": 32}) == ("tabm", {**size_for(100), "width": 32})
+    assert chosen(schema, 100, net={"width": 32}) == ("tabm", {**size_for(100, numbers=False), "width": 32})
     # An option that only another net has names that one.
     assert chosen(schema, 100, net={"hidden": [8]}) is None
     assert layout_for(schema, Config.of({"target": "class", "net": {"hidden": [8]}}), 100).body.name == "mlp"
@@ -61,7 +73,7 @@ def test_what_is_named_is_not_chosen(schema: Schema):
 def test_members_are_fewer_where_time_is_short(schema: Schema):
     name, options = chosen(schema, 600_000, budget="10m")
     assert name == "tabm"
-    assert options["members"] < size_for(600_000)["members"]
+    assert options["members"] < size_for(600_000, numbers=False)["members"]
     found = chosen_net(schema, Config.of({"target": "class", "budget": "5s"}), 1_000_000)
     assert found is not None
     assert found.net == Choice("mlp")

@@ -22,8 +22,11 @@ __all__ = ["Chosen", "chosen_net", "size_for"]
 NET = "tabm"
 TABLE_KINDS = frozenset({"number", "category", "datetime", "multilabel"})
 WIDTH, DEPTH = 256, 3
-# Few rows want more dropout; many rows take long, and need fewer members to agree on.
-FEW_ROWS, DROPOUT_OF_FEW, DROPOUT = 5000, 0.25, 0.1
+# Few rows want more dropout, less of it where numbers are asked for, whose squared errors feel it, and coarser bins.
+FEW_ROWS = 5000
+DROPOUT_OF_FEW, DROPOUT_OF_FEW_FOR_NUMBERS, DROPOUT = 0.3, 0.2, 0.1
+COARSER = Choice("piecewise_linear", {"bins": 16, "width": 8})
+# Many rows take long, and need fewer members to agree on.
 MANY_ROWS, MEMBERS_OF_MANY, MEMBERS = 10_000, 4, 8
 # A number becomes this many features, unless there are so many numbers that each should stay one.
 FEATURES_OF_A_NUMBER, MANY_NUMBERS = 8, 256
@@ -65,9 +68,10 @@ def chosen_net(schema: Schema, asked: Config, rows: int) -> Chosen | None:
     if asked.ensemble > 1:
         return None  # members of members: the plain perceptron is what is trained in one pass
     numbers = sum(spec.count for kind, spec in inputs.values() if kind == "number")
-    nets = {} if numbers <= MANY_NUMBERS or "number" in asked.nets else {"number": Choice("scale")}
-    features = sum(_features(kind, spec, plain=bool(nets)) for kind, spec in inputs.values())
-    size = size_for(rows)
+    plain_numbers = numbers > MANY_NUMBERS and "number" not in asked.nets
+    nets = {"number": Choice("scale")} if plain_numbers else {"number": COARSER} if numbers and rows < FEW_ROWS else {}
+    features = sum(_features(kind, spec, plain=plain_numbers) for kind, spec in inputs.values())
+    size = size_for(rows, numbers=all(kind == "number" for kind, _ in schema.targets().values()))
     why = f"{size['members']} perceptrons of width {size['width']} in one, for {rows:,} rows"
     affordable = _affordable(features, rows, Budget.parse(asked.budget))
     if affordable < size["members"]:
@@ -79,11 +83,11 @@ def chosen_net(schema: Schema, asked: Config, rows: int) -> Chosen | None:
     return Chosen(Choice(NET, {**size, **given}), nets, why)
 
 
-def size_for(rows: int) -> dict[str, Any]:
-    """The options of the net that suit so many rows, if time allows."""
+def size_for(rows: int, *, numbers: bool) -> dict[str, Any]:
+    """The options of the net that suit so many rows, and targets that are all numbers or not, if time allows."""
     members = MEMBERS if rows < MANY_ROWS else MEMBERS_OF_MANY
-    dropout = DROPOUT_OF_FEW if rows < FEW_ROWS else DROPOUT
-    return {"members": members, "width": WIDTH, "depth": DEPTH, "dropout": dropout}
+    of_few = DROPOUT_OF_FEW_FOR_NUMBERS if numbers else DROPOUT_OF_FEW
+    return {"members": members, "width": WIDTH, "depth": DEPTH, "dropout": of_few if rows < FEW_ROWS else DROPOUT}
 
 
 def _affordable(features: int, rows: int, budget: Budget) -> int:
