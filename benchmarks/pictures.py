@@ -335,7 +335,7 @@ CONTESTS = {
         0.9,
     ),
     "cifar10": Contest(
-        "CIFAR-10, 10,000 rows", _cifar_10, ("plain loop, ResNet-20, 30 epochs", _resnet_20), 30, (0.5, 1.0)
+        "CIFAR-10, 10,000 rows", _cifar_10, ("plain loop, ResNet-20, 30 epochs", _resnet_20), 30, (0.5,)
     ),
 }
 

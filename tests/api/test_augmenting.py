@@ -75,7 +75,7 @@ def test_what_must_not_be_flipped_is_shifted_in_a_long_run(tmp_path: Path, monke
 
 def test_a_clock_makes_as_many_steps_as_were_seen():
     asked = [Config.of({"budget": budget}) for budget in ("10s", None)]
-    assert [_steps(one, 400, pace=20.0) for one in asked] == [200, 20 * DEFAULT_SECONDS]
+    assert [_steps(one, 400, step_s=0.05) for one in asked] == [200, 20 * DEFAULT_SECONDS]
 
 
 def test_too_short_a_budget_flips_nothing(tmp_path: Path):

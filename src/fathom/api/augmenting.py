@@ -132,7 +132,7 @@ def _decision(model: Model, train: Store, valid: TensorStore | None, asked: Conf
     if valid is None or min(len(valid), len(train)) < FEWEST_ROWS or steps == 0:
         reason = "too short a budget" if valid is not None and len(valid) >= FEWEST_ROWS else "too few rows"
         return Decision((), None, f"none ({reason} to find out what harms)")
-    shifted, started = (SHIFT,) if labelled else (), time.perf_counter()
+    shifted = (SHIFT,) if labelled else ()
     probe = Probe(
         drawn_by(model.schema, train, shifted, asked.seed),
         len(train),
@@ -144,24 +144,23 @@ def _decision(model: Model, train: Store, valid: TensorStore | None, asked: Conf
         asked.training.get("threads", 0) or (available_threads() if asked.measure else 1),
     )
     found = mirrored(model.network, probe, asked.seed)
-    pace = found.steps / max(1e-6, time.perf_counter() - started)
     if found.earned:
         moves = (*shifted, FLIP)
         return Decision(moves, found, f"{', '.join(move.name for move in moves)} ({found.why})")
     # What has its right and left has its place too: learning it anywhere takes longer, and pays in a long run alone.
-    if shifted and _steps(asked, len(train), pace) >= MANY_STEPS:
+    if shifted and _steps(asked, len(train), found.step_s) >= MANY_STEPS:
         return Decision(shifted, found, f"{SHIFT.name}; no flips ({found.why})")
     return Decision((), found, f"none ({found.why})")
 
 
-def _steps(asked: Config, samples: int, pace: float) -> float:
-    """About how many steps a run will have, by its budget and the steps that a second takes."""
+def _steps(asked: Config, samples: int, step_s: float) -> float:
+    """About how many steps a run will have, by its budget and the seconds that a step takes."""
     budget = Budget.parse(asked.budget)
     if budget.steps is not None:
         return budget.steps
     if budget.epochs is not None:
         return budget.epochs * samples / (asked.training.get("batch_size") or usual_batch_size(samples, pictures=True))
-    return pace * (budget.seconds or DEFAULT_SECONDS)
+    return (budget.seconds or DEFAULT_SECONDS) / step_s if step_s else 0.0
 
 
 def _allowance(asked: Config, samples: int) -> tuple[int, float | None]:

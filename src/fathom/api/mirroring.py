@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import copy
 import math
+import statistics
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -43,6 +44,7 @@ class Mirrored:
         lost: the share of its skill that it lacks where they are flipped.
         error: the standard error of ``lost``.
         worst: the share that the class lacks that loses most, less its standard error; 0 where there are no classes.
+        step_s: seconds of a step, by the median, for the first ones warm up; 0 where there was none.
     """
 
     rows: int
@@ -51,6 +53,7 @@ class Mirrored:
     lost: float
     error: float
     worst: float
+    step_s: float = 0.0
 
     @property
     def earned(self) -> bool:
@@ -103,24 +106,28 @@ def mirrored(network: nn.Module, probe: Probe, seed: int) -> Mirrored:
     """
     twin: Any = copy.deepcopy(network)
     with threads(probe.threads), seeded(seed_from("mirroring", seed)):
-        steps = _train(twin, probe, seed)
+        step_s = _train(twin, probe, seed)
         own, flipped, labels = _asked(twin.eval().requires_grad_(False), probe)
-    return _found(own, flipped, labels, steps)
+    found = _found(own, flipped, labels, len(step_s))
+    return replace(found, step_s=statistics.median(step_s)) if step_s else found
 
 
-def _train(twin: Any, probe: Probe, seed: int) -> int:
-    """Train until steps or seconds are over, the rate falling to zero by then; return the steps."""
+def _train(twin: Any, probe: Probe, seed: int) -> list[float]:
+    """Train until steps or seconds are over, the rate falling to zero by then; return the seconds of each step."""
     update = Update(twin, Choice("adamw"), seed=seed, clip_norm=1.0)
     batches = probe.draw(min(usual_batch_size(probe.samples, pictures=True), probe.samples))
     started, device = time.perf_counter(), next(twin.parameters()).device
     twin.train()
+    seconds: list[float] = []
     for step in range(probe.steps):
-        passed = 0.0 if probe.seconds is None else (time.perf_counter() - started) / probe.seconds
+        begun = time.perf_counter()
+        passed = 0.0 if probe.seconds is None else (begun - started) / probe.seconds
         left = 1 - max(step / probe.steps, passed)
         if left <= 0:
-            return step
+            break
         update(to_device(next(batches), device), step, min(left, (step + 1) / WARMUP_STEPS))
-    return probe.steps
+        seconds.append(time.perf_counter() - begun)
+    return seconds
 
 
 def _asked(twin: Any, probe: Probe) -> tuple[Tensor, Tensor, Tensor]:
