@@ -41,6 +41,10 @@ class Kept:
         found = self.entries.get(contestant, {}).get(name, {}).get("seeds", {})
         return {int(seed): scores for seed, scores in found.items()}
 
+    def device(self, contestant: str, name: str) -> str:
+        """Where it computed."""
+        return str(self.entries.get(contestant, {}).get(name, {}).get("device", "cpu"))
+
     def add(self, contestant: str, name: str, seed: int, scores: Mapping[str, float], facts: Mapping[str, Any]) -> None:
         """Note what a seed came to, and with what it was measured; written at once."""
         entry = self.entries.setdefault(contestant, {}).setdefault(name, {"seeds": {}})
@@ -161,7 +165,12 @@ def seconds_table(kept: Kept, contestants: Collection[str], names: Collection[st
     """The median seconds of everyone on each set."""
     rows = []
     for name in names:
-        cells = [_median(_values(kept, one, name, "seconds", seeds), 1, seeds) for one in contestants]
+        cells = [
+            "on a GPU"
+            if kept.device(one, name) != "cpu"
+            else _median(_values(kept, one, name, "seconds", seeds), 1, seeds)
+            for one in contestants
+        ]
         rows.append((name, *cells))
     return table(("seconds, median", *contestants), rows)
 

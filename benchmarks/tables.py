@@ -39,7 +39,8 @@ Points are accuracy or R² times 100. A seed is a split of the rows, 80 to learn
 learner's own seed; the test rows of Adult are its publisher's. The gap is taken seed by seed against each peer, and the
 best peer of a set is the one to which the median gap is lowest. Columns that give the target away are dropped for
 everyone. All have default options, but that fathom is told that the marks of a wine are numbers, as its peers are by
-their class. fathom takes the CSV file, its peers take a pandas frame with numbers, categories and days."""
+their class. fathom takes the CSV file, its peers take a pandas frame with numbers, categories and days. RealMLP and
+TabM were measured on a GPU in part, which changes their times and not what they compute."""
 
 Task = tuple[str, str, int]
 """Contestant, set, seed."""
@@ -114,8 +115,8 @@ def _compare(asked: argparse.Namespace) -> None:
         "### How far from the best\n\n" + gap_table(both, names, asked.seeds),
         "### Scores, in points\n\n" + score_table(both, shown, names, asked.seeds),
         "### Figures that are known well\n\n" + markers(both, shown, asked.seeds),
-        "### Seconds to fit and predict\n\nThe peers' were measured with one thread on a machine that had other work: "
-        "`--times` compares.\n\n" + seconds_table(both, shown, names, asked.seeds),
+        "### Seconds to fit and predict\n\nWith one thread on a machine that had other work: `--times` compares.\n\n"
+        + seconds_table(both, shown, names, asked.seeds),
     ]
     print("\n\n".join(sections))
     if asked.sets or asked.only or asked.seeds != SEEDS or not complete:
@@ -264,7 +265,8 @@ def _measure(contestant: str, name: str, seeds: list[int], how: argparse.Namespa
         if number:
             scores = {**_scores(one, answer, rows.test_target), "seconds": round(seconds, 3)}
             day = datetime.datetime.now(tz=datetime.UTC).date().isoformat()
-            facts = {"versions": told, "date": day, "threads": how.threads, "rows": [len(rows.train), len(rows.test)]}
+            facts = {"versions": told, "date": day, "threads": how.threads, "device": how.device}
+            facts["rows"] = [len(rows.train), len(rows.test)]
             print(json.dumps({"seed": seed, "scores": scores, "facts": facts}), flush=True)
 
 
