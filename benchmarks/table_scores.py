@@ -93,10 +93,16 @@ def gaps(kept: Kept, name: str) -> list[Gap]:
 
 def score_table(kept: Kept, contestants: Collection[str], names: Collection[str], seeds: int) -> str:
     """The median and the spread of everyone on each set, in points."""
-    rows = []
-    for name in names:
-        cells = [_spread(_values(kept, one, name, SETS[name].metric, seeds, POINTS), seeds) for one in contestants]
-        rows.append((f"{name} ({SETS[name].metric})", *cells))
+    points = {
+        name: [_values(kept, one, name, SETS[name].metric, seeds, POINTS) for one in contestants] for name in names
+    }
+    rows = [
+        (f"{name} ({SETS[name].metric})", *(_spread(values, seeds) for values in found))
+        for name, found in points.items()
+    ]
+    columns = zip(*points.values(), strict=True)
+    means = [f"{statistics.mean(map(statistics.median, column)):.2f}" if all(column) else "" for column in columns]
+    rows.append(("mean of the medians", *means))
     return table(("median [min-max]", *contestants), rows)
 
 
