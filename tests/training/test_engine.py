@@ -16,7 +16,7 @@ from fathom.errors import ConfigError, Diverged, Interrupted
 from fathom.registry import Choice
 from fathom.training import SCHEDULES, course, plan
 from fathom.training.hooks import Hook, Moment, Progress
-from tests.training.small import ROWS, Sleep, Small, Trained, by_the_clock, poisoned, same, stopping, trained
+from tests.training.small import ROWS, Sleep, Small, Trained, by_a_made_clock, poisoned, same, stopping, trained
 
 # Budgets
 
@@ -31,7 +31,7 @@ def test_a_budget_of_epochs_is_kept():
 
 
 @pytest.mark.parametrize("measured", [True, False])
-@by_the_clock
+@by_a_made_clock
 def test_a_budget_of_three_seconds_ends_within_a_quarter(measured: bool):
     run = trained("3s", module=Small(before=Sleep(0.004)), measured=measured)
     assert run.outcome.elapsed_s == pytest.approx(3, rel=0.25)
@@ -44,7 +44,7 @@ def test_batches_of_one_sample_and_of_all():
     assert trained("10steps", batch_size=10_000).outcome.epochs == 10
 
 
-@by_the_clock
+@by_a_made_clock
 def test_seconds_are_told_where_nothing_is_kept_on_disk():
     outcome = trained("20steps", module=Small(before=Sleep(0.002))).outcome
     assert outcome.elapsed_s > 0.04

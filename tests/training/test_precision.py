@@ -16,7 +16,7 @@ from fathom.registry import Choice
 from fathom.runtime import seeded
 from fathom.signals import Batch, Loss
 from fathom.training.checkpoint import read_checkpoint
-from tests.training.small import Small, by_the_clock, rows, same, stopping, trained
+from tests.training.small import Small, by_a_made_clock, rows, same, stopping, trained
 
 
 def coarse() -> bool:
@@ -49,14 +49,14 @@ def taken(module: Small, directory: Path, **options: Any) -> bool:
     return found
 
 
-@by_the_clock
+@by_a_made_clock
 def test_what_is_clearly_faster_is_taken_where_it_is_borne(tmp_path: Path):
     fast = lasting(exact_s=0.02, coarse_s=0.01)
     assert taken(Kernels(before=fast), tmp_path / "borne")
     assert not taken(Kernels(before=fast), tmp_path / "not borne", bears_bfloat16=False)
 
 
-@by_the_clock
+@by_a_made_clock
 def test_what_is_only_a_little_faster_is_left(tmp_path: Path):
     assert not taken(Kernels(before=lasting(exact_s=0.023, coarse_s=0.02)), tmp_path / "run")
 
