@@ -181,7 +181,7 @@ def test_fit_summary_fits_80_columns(place: Path, tmp_path: Path, monkeypatch: p
 def test_fit_json_is_one_object(place: Path, tmp_path: Path):
     out = str(tmp_path / "x")
     done = fathom_("fit", place / "pets.csv", "--target", "pet", "--out", out, "--json", *QUICK)
-    assert set(done.answer) == {"run", "rows", "metrics", "seconds"}
+    assert set(done.answer) == {"run", "rows", "metrics", "seconds", "folds"}
     assert done.answer["run"] == out
     assert set(done.answer["metrics"]["pet"]["accuracy"]) == {"value", "low", "high", "linear", "trivial"}
     assert done.answer["metrics"]["pet"]["accuracy"]["value"] > 0.8
@@ -515,13 +515,15 @@ def test_inspect_counts_every_parameter_once(run: str):
     network = fathom.api.load(run).model.network
     assert answer["parameters"] == sum(parameter.numel() for parameter in network.parameters())
     assert sum(layer["parameters"] for layer in answer["layers"]) == answer["parameters"]
-    assert ["body.layers.0", [256]] in [[layer["name"], layer["shape"]] for layer in answer["layers"]]
+    assert ["body.layers.0", 8, [128]] in [
+        [layer["name"], layer["members"], layer["shape"]] for layer in answer["layers"]
+    ]
 
 
 def test_inspect_shows_columns_layers_and_scores(run: str):
     done = fathom_("inspect", run)
     assert re.search(r"^  owner +ignore ", done.out, re.MULTILINE)
-    assert re.search(r"^  heads\.0\.output +MemberLinear +\(B, 2\) +4,112$", done.out, re.MULTILINE), done.out
+    assert re.search(r"^  heads\.0\.output +StackedLinear +\(8·B, 2\) +2,064$", done.out, re.MULTILINE), done.out
     assert SCORE.search(done.out)
 
 

@@ -58,7 +58,8 @@ def test_what_is_written_holds_every_option_of_the_engine():
     assert {"optimizer", "schedule", "batch_size", "clip_norm", "patience"} <= set(written["training"])
     assert written["training"]["optimizer"]["lr"] == 1e-3
     assert written["training"]["schedule"]["warmup_steps"] == 20
-    assert written["valid"] == Config().valid
+    assert "valid" not in written, "whether rows are held out is not decided yet"
+    assert Config.of({"valid": 0.2}).plain()["valid"] == 0.2
 
 
 def test_records_of_a_run_say_nothing_new():

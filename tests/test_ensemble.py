@@ -24,7 +24,7 @@ from fathom.network import Network
 from fathom.registry import Choice
 from fathom.runtime import seeded
 from fathom.schema import Schema
-from fathom.signals import doubled
+from fathom.signals import MEMBER_WEIGHT, doubled
 from fathom.training.update import Update
 
 ROWS, MEMBERS, STEPS = 96, 3, 12
@@ -36,6 +36,7 @@ def rows() -> pa.Table:
     return pa.table(
         {
             "x": x,
+            "gain": draw.permutation(np.repeat([0.0, 100.0, 250.0], [64, 16, 16])),
             "holed": [None if k % 7 == 0 else float(v) for k, v in enumerate(draw.normal(0, 1, ROWS))],
             "colour": draw.choice(["red", "green"], ROWS),
             "code": draw.choice([f"c{k}" for k in range(8)], ROWS),
@@ -50,8 +51,9 @@ def schema() -> Schema:
     return Schema.infer(rows(), ["price", "class"]).fit(rows())
 
 
-def laid_out(schema: Schema, **options: Any) -> Layout:
+def laid_out(schema: Schema, number: str = "scale", **options: Any) -> Layout:
     nets = {"category": Choice("embed", {"one_hot_max": 4}), "vector": Choice("mlp", {"hidden": (8, 8), **options})}
+    nets["number"] = Choice(number)
     return choose_layout(schema.inputs(), schema.targets(), nets=nets)
 
 
@@ -69,11 +71,12 @@ def trained(network: nn.Module, store: TensorStore, name: str = "adamw", **optio
     return network.eval()
 
 
+@pytest.mark.parametrize("number", ["scale", "piecewise_linear"])
 @pytest.mark.parametrize("norm", ["none", "layer", "batch"])
 @pytest.mark.parametrize("optimizer", ["adamw", "sgd"])
 @pytest.mark.parametrize("accumulate", [1, 2])
-def test_a_member_of_a_stack_is_what_it_is_when_it_is_trained_alone(schema, norm, optimizer, accumulate):
-    layout, store = laid_out(schema, dropout=0.0, norm=Choice(norm)), schema.encode(rows())
+def test_a_member_of_a_stack_is_what_it_is_when_it_is_trained_alone(schema, number, norm, optimizer, accumulate):
+    layout, store = laid_out(schema, number, dropout=0.0, norm=Choice(norm)), schema.encode(rows())
     stack = built(schema, layout)
     before = member_weights(stack)
     assert isinstance(stack, Network)
@@ -86,6 +89,52 @@ def test_a_member_of_a_stack_is_what_it_is_when_it_is_trained_alone(schema, norm
             assert_close(found[name], value, atol=1e-4, rtol=1e-4)
     apart = max(float((first - other).abs().max()) for first, other in zip(*map(dict.values, before[:2]), strict=True))
     assert apart > 0.01
+
+
+def test_every_number_of_an_entry_is_learned_by_each_member(schema):
+    """That the columns above hold values that recur and such that are missing, whose vectors are moved."""
+    layout = laid_out(schema, "piecewise_linear", dropout=0.0)
+    stack = built(schema, layout)
+    before = stack.state_dict()
+    before = {name: value.clone() for name, value in before.items() if "branches" in name}
+    after = trained(stack, schema.encode(rows())).state_dict()
+    assert {name.rsplit(".", 2)[-2] for name in before} >= {"recurring", "missing"}
+    assert all((after[name] != value).flatten(1).any(1).all() for name, value in before.items())
+
+
+@pytest.mark.parametrize("number", ["scale", "piecewise_linear"])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_a_member_learns_from_the_rows_alone_that_weigh_something_for_it(number, weighted):
+    table = rows().append_column("often", pa.array(np.arange(ROWS) // 3 % 4 + 0.5))
+    found = Schema.infer(table, ["price", "class"], roles={"often": "weight" if weighted else "ignore"}).fit(table)
+    layout, store = laid_out(found, number, dropout=0.0), found.encode(table)
+    folds = torch.arange(ROWS) % MEMBERS
+    own = torch.eye(MEMBERS)[folds]  # (N, M)
+    learned = store.holding({**store.tensors, MEMBER_WEIGHT: 1 - own})
+    stack = built(found, layout)
+    before = member_weights(stack)
+    of_thirds = range(0, 33 * STEPS, 33)  # each batch holds as many rows of one fold as of another
+
+    def train(network: nn.Module, batches: list[dict[str, Any]]) -> nn.Module:
+        update = Update(network.double(), Choice("adamw", {"lr": 0.02}), seed=0, clip_norm=0.3)
+        for step, batch in enumerate(batches):
+            update(doubled(batch), step, 1.0)
+        return network.eval()
+
+    train(stack, [learned.batch(torch.arange(first, first + 33) % ROWS) for first in of_thirds])
+    losses = []
+    for member, (start, end) in enumerate(zip(before, member_weights(stack), strict=True)):
+        alone = built(found, layout, 1, seed=9)
+        alone.load_state_dict(start)
+        taken = [torch.arange(first, first + 33) % ROWS for first in of_thirds]
+        train(alone, [store.batch(index[folds[index] != member]) for index in taken])
+        for name, value in alone.state_dict().items():
+            assert_close(end[name], value, atol=1e-4, rtol=1e-4)
+        losses.append(alone.loss(doubled(store.batch((folds == member).nonzero().squeeze(1))), "network"))
+    judged = stack.loss(doubled(store.holding({**store.tensors, MEMBER_WEIGHT: own}).batch(torch.arange(ROWS))), "")
+    for name, loss in judged.items():
+        assert_close(loss.total, sum(one[name].total for one in losses), atol=1e-4, rtol=1e-4)
+        assert_close(loss.weight, sum(one[name].weight for one in losses), check_dtype=False)
 
 
 def test_members_that_stay_apart_come_to_the_same(schema):

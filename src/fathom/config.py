@@ -52,7 +52,8 @@ class Config:
         checks: options of the checks of the data, or False to leave one out.
         augment: what is done to training samples, one after another; AUTO decides by what the data bears.
         ensemble: how many networks of different first weights are trained together, whose answers are averaged.
-        folds: into how many folds the rows are cut, each network choosing by one of them; 0 holds rows out instead.
+        folds: into how many folds the rows are cut, each network choosing by one of them; 0 holds rows out instead, and
+            None cuts where rows are few and no share to hold out was named.
         monitor: what validation watches: "skill", or a metric's name.
         training: the engine's options.
         valid: the share of rows held out to choose by.
@@ -75,7 +76,7 @@ class Config:
     checks: Mapping[str, Any] = field(default_factory=dict)
     augment: tuple[Choice, ...] = (Choice(AUTO),)
     ensemble: int = 1
-    folds: int = 0
+    folds: int | None = None
     monitor: str = SKILL
     training: Mapping[str, Any] = field(default_factory=dict)
     valid: float = 0.15
@@ -103,6 +104,8 @@ class Config:
         chosen = {key: _converted(key, value) for key, value in given.items() if value is not None}
         if chosen.get("folds") and "valid" in chosen:
             raise ConfigError("folds and valid exclude each other: each fold is held out to choose by, once")
+        if "valid" in chosen:
+            chosen["folds"] = 0
         options = check_options("training", options_of(Trainer), training)
         return cls(**chosen, training=options)._checked()
 
@@ -124,13 +127,9 @@ class Config:
         trained = {name: option.explicit(self.training.get(name, option.default)) for name, option in options.items()}
         found = {item.name: _plain(getattr(self, item.name)) for item in fields(self)}
         found |= {"training": trained, "augment": explicit(self.augment)}
-        if self.folds:
+        if self.folds != 0:
             del found["valid"]
         return {key: value for key, value in found.items() if value is not None}
-
-    def without_valid_if_folded(self) -> Config:
-        """The same, but where folds are asked for no rows are held out to choose by: each fold is, once."""
-        return replace(self, valid=0.0) if self.folds else self
 
     def _checked(self) -> Config:
         Budget.parse(self.budget)
@@ -141,7 +140,7 @@ class Config:
             raise ConfigError(f"seed = {self.seed} is out of range (allowed: 0 to 2^63 - 1)")
         if not 1 <= self.ensemble <= MOST_MEMBERS:
             raise ConfigError(f"ensemble = {self.ensemble} is out of range (allowed: 1 to {MOST_MEMBERS})")
-        if self.folds != 0 and not 2 <= self.folds <= MOST_FOLDS:
+        if self.folds not in (None, 0) and not 2 <= self.folds <= MOST_FOLDS:
             raise ConfigError(f"folds = {self.folds} is out of range (allowed: 2 to {MOST_FOLDS}, or 0 for none)")
         if not (self.valid >= 0 and self.test >= 0 and self.valid + self.test < 1):
             raise ConfigError(f"valid = {self.valid} and test = {self.test} must leave rows to train on")

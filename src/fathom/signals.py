@@ -23,6 +23,7 @@ from fathom.runtime import seed_from
 from fathom.specs import CategorySpec, DatetimeSpec, ImageSpec, MultilabelSpec, NumberSpec, SignalSpec
 
 __all__ = [
+    "MEMBER_WEIGHT",
     "SAMPLE",
     "SHARE",
     "WEIGHT",
@@ -121,6 +122,7 @@ Prediction: TypeAlias = dict[str, Tensor]
 
 WEIGHT = "weight"  # (B,) float32, where the data carries sample weights
 SAMPLE = "sample"  # (B,) int64, each sample's place in its store: augmentation draws from (seed, epoch, sample)
+MEMBER_WEIGHT = "member weight"  # (B, M) float32, where each member learns from samples of its own
 SHARE = "share"  # (B,) float32 in 0 to 1, where samples are mixed: how much of each is its own, not its partner's
 
 
@@ -166,8 +168,13 @@ def partner_key(key: str) -> str:
 
 
 def weighted_targets(batch: Batch, key: str) -> list[tuple[Tensor | Ragged, Tensor | None]]:
-    """A target of each sample, and where samples are mixed that of its partner, with (B,) weights or None."""
-    weight = _plain(batch.get(WEIGHT))
+    """A target of each sample, and where samples are mixed that of its partner, with weights.
+
+    They are (B,), (M, B) where each member has its own, or None.
+    """
+    weight, of_members = _plain(batch.get(WEIGHT)), _plain(batch.get(MEMBER_WEIGHT))
+    if of_members is not None:
+        weight = of_members.mT if weight is None else of_members.mT * weight
     if partner_key(key) not in batch:
         return [(batch[key], weight)]
     own, others = _plain(batch[SHARE]), _plain(batch.get(partner_key(WEIGHT)))

@@ -14,10 +14,12 @@ import pytest
 
 import fathom
 from fathom.api import fitting, folding
+from fathom.config import RECORDS, Config
 from fathom.errors import ConfigError, InputError, SchemaError
 from fathom.model import Model
 
 QUICK = {"budget": "40steps", "measure": False, "baseline": False, "net": "linear"}
+APART = {"monitor": "accuracy"}  # networks that are not watched by their loss are trained one after another
 ROWS = 120
 
 
@@ -29,7 +31,7 @@ def rows(count: int = ROWS) -> dict[str, Any]:
 
 
 def folds_of(monkeypatch: pytest.MonkeyPatch, **config: Any) -> tuple[fathom.api.Run, list[tuple[pa.Table, pa.Table]]]:
-    """A run, and of each of its networks the rows from which it learned and those by which it chose."""
+    """A run one after another, and of each network the rows from which it learned and those by which it chose."""
     seen = []
     train = fitting._train
 
@@ -38,7 +40,7 @@ def folds_of(monkeypatch: pytest.MonkeyPatch, **config: Any) -> tuple[fathom.api
         return train(model, given, *rest, **named)
 
     monkeypatch.setattr(fitting, "_train", noted)
-    return fathom.fit(rows(), "y", **{**QUICK, "roles": {"who": "ignore", "when": "ignore"}, **config}), seen
+    return fathom.fit(rows(), "y", **{**QUICK, **APART, "roles": {"who": "ignore", "when": "ignore"}, **config}), seen
 
 
 def column(table: pa.Table, name: str) -> set[Any]:
@@ -119,6 +121,114 @@ def test_a_fold_that_was_trained_is_not_trained_again(monkeypatch, tmp_path):
     assert resumed.folds == whole.folds
     assert (place / "model" / "weights.safetensors").is_file()
     assert resumed.predict(rows()).equals(whole.predict(rows()))
+
+
+# In one pass
+
+TOGETHER = {**QUICK, "budget": "400steps", "net": {"name": "mlp", "hidden": [32], "dropout": 0}}
+
+
+LAST = {"training": {"l1_proximal": 1e-9}}  # the last weights are kept then, not the best
+
+
+def of_noise(count: int = 160) -> dict[str, Any]:
+    draw = np.random.default_rng(3)
+    numbers = {f"x{j}": draw.normal(0, 1, count) for j in range(12)}
+    return {**numbers, "y": np.where(draw.permutation(count) % 2, "yes", "no")}
+
+
+def members(run: fathom.api.Run) -> list[Model]:
+    return folding._alone(run.model)
+
+
+def test_no_network_learns_from_its_own_fold_in_one_pass(monkeypatch):
+    folds: list[tuple[pa.Table, np.ndarray]] = []
+    together = fitting._train_together
+
+    def noted(model: Model, table: pa.Table, fold_of: np.ndarray, *rest: Any, **named: Any) -> Any:
+        folds.append((table, fold_of))
+        return together(model, table, fold_of, *rest, **named)
+
+    monkeypatch.setattr(fitting, "_train_together", noted)
+    run = fathom.fit(of_noise(), "y", folds=4, test=0.0, optimizer={"name": "adamw", "lr": 0.01}, **LAST, **TOGETHER)
+    ((table, fold_of),) = folds
+    right = np.stack([np.array(one.predict(table)["y"]) == np.array(table["y"]) for one in members(run)])  # (M, N)
+    own = np.arange(4)[:, None] == fold_of
+    assert right[~own].mean() > 0.95, "noise is known by heart"
+    assert right[own].mean() < 0.65, "but not that of the own fold"
+    assert run.folds.together["y"]["accuracy"].value == pytest.approx(right[own].mean())
+    for number, scores in enumerate(run.folds.scores):
+        assert scores["y"]["accuracy"].value == pytest.approx(right[number][own[number]].mean())
+
+
+def test_a_run_in_one_pass_is_kept_and_taken_up(tmp_path):
+    whole = fathom.fit(of_noise(), "y", folds=3, out=tmp_path / "run", **TOGETHER)
+    assert whole.model.layout.members == 3
+    loaded = fathom.load(tmp_path / "run")
+    assert loaded.folds == whole.folds
+    assert loaded.predict(of_noise()).equals(whole.predict(of_noise()))
+    for name in ("model", "linear", "folds"):  # as if killed before it was scored
+        shutil.rmtree(tmp_path / "run" / name, ignore_errors=True)
+    resumed = fathom.fit(of_noise(), "y", folds=3, out=tmp_path / "run", resume=True, **TOGETHER)
+    assert resumed.folds == whole.folds
+    assert resumed.predict(of_noise()).equals(whole.predict(of_noise()))
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"monitor": "accuracy"},
+        {"ensemble": 2},
+        {"net": {"name": "mlp", "hidden": [8], "norm": "batch"}},
+        {"net": {"name": "tabm", "members": 2, "width": 16}},
+        {"optimizer": "muon"},
+    ],
+    ids=["watched otherwise", "members", "batch norm", "not stacked", "not one by one"],
+)
+def test_what_cannot_be_trained_in_one_pass_is_trained_one_after_another(monkeypatch, config):
+    run, seen = folds_of(monkeypatch, folds=3, **{"monitor": "skill", "budget": "5steps", **config})
+    assert len(seen) == 3
+    assert run.folds.rows + run.rows == ROWS
+
+
+def test_few_rows_are_folded_where_nobody_says_otherwise():
+    told: list[str] = []
+    run = fathom.fit(of_noise(), "y", say=told.append, budget="5steps", measure=False)
+    assert "rows: 136 in 8 folds to train on and to choose by, 24 held out for the final score" in told
+    assert any(line.startswith("chosen: 8 perceptrons, each learning from all but its own of 8 folds") for line in told)
+    assert (run.model.layout.members, len(run.folds.scores), run.rows) == (8, 8, 24)
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"folds": 0},
+        {"valid": 0.2},
+        {"net": "tabm"},
+        {"net": {"dropout": 0.2}},
+        {"nets": {"number": "scale"}},
+        {"ensemble": 2},
+        {"monitor": "accuracy"},
+        {"optimizer": "muon"},
+        {"roles": {"x0": "group"}},
+        {"kinds": {"x0": "datetime"}, "roles": {"x0": "time"}},
+    ],
+)
+def test_rows_are_held_out_where_something_else_is_asked_for(config):
+    data = of_noise()
+    data["x0"] = np.arange(160) // 4 if "kinds" not in config else np.datetime64("2020-01-01") + np.arange(160)
+    told: list[str] = []
+    run = fathom.fit(data, "y", say=told.append, budget="2steps", measure=False, baseline=False, **config)
+    assert run.folds is None
+    assert any("to choose by" in line and "folds" not in line for line in told)
+
+
+def test_a_folded_run_is_repeated_from_its_config(tmp_path):
+    first = fathom.fit(of_noise(), "y", out=tmp_path / "run", budget="20steps", measure=False, seed=3)
+    config = Config.read(tmp_path / "run" / "config.toml")
+    second = fathom.fit(of_noise(), **{key: value for key, value in config.items() if key not in RECORDS})
+    assert second.predict(of_noise()).equals(first.predict(of_noise()))
+    assert second.folds == first.folds
 
 
 def test_what_cannot_be_folded_is_told():

@@ -181,7 +181,7 @@ def test_of_a_large_test_table_beside_a_small_one_some_rows_are_drawn_and_said(c
     few = few.append_column("number", pa.array(range(400)))
     source = Source({"train": few, **({"test": many} if beside else {})}, ("y",), "t", None, ())
     given = None if beside else read(many)
-    asked = Config.of({"target": "y", "roles": {"number": "ignore"}})
+    asked = Config.of({"target": "y", "folds": 0, "roles": {"number": "ignore"}})
     found = prepare(source, given, asked, said.append)
     assert isinstance(found.train, pa.Table)
     assert found.train.num_rows < 400

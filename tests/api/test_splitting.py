@@ -27,7 +27,7 @@ RELAXED = settings(deadline=None)
 
 def prepared(columns: Any, target: Any = "y", test: Any = None, **config: Any) -> tuple[Rows, list[str]]:
     said: list[str] = []
-    asked = Config.of({"target": target, **config})
+    asked = Config.of({"target": target, "folds": 0, **config})
     return prepare(read(columns), None if test is None else read(test), asked, said.append), said
 
 

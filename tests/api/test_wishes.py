@@ -42,7 +42,8 @@ def rate(data: dict[str, Any], directory: Path, **asked: Any) -> float:
         (PICTURES, {"optimizer": {"name": "adamw", "lr": OWN}}, OWN),
         (PICTURES, {"optimizer": "adam"}, OWN),
         (PICTURES, {"net": "linear"}, OWN),
-        (MIXED, {}, OWN),
+        (MIXED, {}, 2e-3),  # the perceptron's
+        (MIXED, {"net": "tab_resnet"}, OWN),
     ],
 )
 def test_a_run_has_the_lowest_rate_that_its_nets_want(
@@ -75,7 +76,8 @@ def layout_of(config: Config) -> Layout:
         ({"net": "tabm", "training": {"average": "swa"}}, Choice("swa")),
         ({"net": "tabm", "optimizer": "schedule_free"}, None),
         ({"net": "tabm", "training": {"l1_proximal": 0.1}}, None),
-        ({"net": "mlp"}, None),
+        ({"net": "mlp"}, Choice("ema")),
+        ({"net": "tab_resnet"}, None),
     ],
 )
 def test_an_average_is_taken_where_the_net_wants_one_and_nothing_else_is_asked(asked: Any, expected: Choice | None):

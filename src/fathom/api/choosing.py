@@ -11,13 +11,18 @@ from dataclasses import dataclass
 from typing import Any
 
 from fathom.config import Config
+from fathom.heads import HEADS
 from fathom.layout import DEFAULT
+from fathom.model import SKILL
 from fathom.nets import NETS
-from fathom.registry import Choice
+from fathom.registry import Choice, options_of
 from fathom.schema import Schema
+from fathom.signals import Role
+from fathom.training import OPTIMIZERS
 from fathom.training.budget import DEFAULT_SECONDS, Budget
+from fathom.training.engine import Trainer
 
-__all__ = ["Chosen", "chosen_net", "size_for"]
+__all__ = ["Chosen", "chosen_net", "folds_for", "mixes_members", "size_for"]
 
 NET = "tabm"
 TABLE_KINDS = frozenset({"number", "category", "datetime", "multilabel"})
@@ -25,6 +30,9 @@ WIDTH, DEPTH = 256, 3
 # Few rows want more dropout, less of it where numbers are asked for, whose squared errors feel it, and coarser bins.
 FEW_ROWS = 5000
 DROPOUT_OF_FEW, DROPOUT_OF_FEW_FOR_NUMBERS, DROPOUT = 0.3, 0.2, 0.1
+# So few rows are all learned from, each by all members but one, which chooses by it: members share nothing then.
+FOLDS, FEWEST_ROWS_FOLDED = 8, 64
+HIDDEN_OF_FOLDS = (128, 128, 128)
 COARSER = Choice("piecewise_linear", {"bins": 16, "width": 8})
 # Many rows take long, and need fewer members to agree on.
 MANY_ROWS, MEMBERS_OF_MANY, MEMBERS = 10_000, 4, 8
@@ -72,6 +80,9 @@ def chosen_net(schema: Schema, asked: Config, rows: int) -> Chosen | None:
     nets = {"number": Choice("scale")} if plain_numbers else {"number": COARSER} if numbers and rows < FEW_ROWS else {}
     features = sum(_features(kind, spec, plain=plain_numbers) for kind, spec in inputs.values())
     size = size_for(rows, numbers=all(kind == "number" for kind, _ in schema.targets().values()))
+    if asked.folds and not given and rows < FEW_ROWS and _in_one_pass(asked):
+        why = f"{asked.folds} perceptrons, each learning from all but its own of {asked.folds} folds of {rows:,} rows"
+        return Chosen(Choice("mlp", {"hidden": HIDDEN_OF_FOLDS, "dropout": size["dropout"]}), nets, why)
     why = f"{size['members']} perceptrons of width {size['width']} in one, for {rows:,} rows"
     affordable = _affordable(features, rows, Budget.parse(asked.budget))
     if affordable < size["members"]:
@@ -81,6 +92,36 @@ def chosen_net(schema: Schema, asked: Config, rows: int) -> Chosen | None:
         size["members"] = affordable
         why = f"{affordable} perceptrons in one: {why}"
     return Chosen(Choice(NET, {**size, **given}), nets, why)
+
+
+def folds_for(schema: Schema, asked: Config, rows: int) -> int:
+    """Into how many folds a table is cut where nobody says so; 0 where a share of the rows is held out.
+
+    Args:
+        schema: the columns, fitted or not; groups and times are not cut unasked.
+        asked: what is named decides, and so does what cannot be trained in one pass.
+        rows: how many there are.
+    """
+    inputs, targets = schema.of_role(Role.INPUT), schema.of_role(Role.TARGET)
+    plain = bool(inputs and targets) and all(column.kind.name in TABLE_KINDS for column in inputs)
+    whole = not schema.of_role(Role.TIME) and not schema.of_role(Role.GROUP)
+    named = asked.net is not None and (asked.net.name != DEFAULT or bool(asked.net.options))
+    heads = [head.name for head in (asked.head, *asked.heads.values()) if head is not None]
+    stacks = all(name == DEFAULT or HEADS.get(name).facts.get("stacks") for name in heads)
+    fitting = plain and whole and stacks and not named and not asked.nets and _in_one_pass(asked)
+    return FOLDS if fitting and FEWEST_ROWS_FOLDED <= rows < FEW_ROWS else 0
+
+
+def _in_one_pass(asked: Config) -> bool:
+    """Whether plain perceptrons, one for each fold, could be trained together."""
+    return asked.ensemble == 1 and asked.monitor == SKILL and not mixes_members(asked)
+
+
+def mixes_members(asked: Config) -> bool:
+    """Whether a step would not move each number of a member by that number's own gradients alone."""
+    optimizer: Choice = asked.training.get("optimizer", options_of(Trainer)["optimizer"].default)
+    facts = OPTIMIZERS.get(optimizer.name).facts
+    return bool(facts.get("hidden") or facts.get("full_batch") or asked.training.get("group_l1"))
 
 
 def size_for(rows: int, *, numbers: bool) -> dict[str, Any]:

@@ -156,7 +156,7 @@ def _read_again(record: dict[str, Any], expected: str) -> pa.Table:
     try:
         source = read(place, **asked.reading)
         test = read(test_place, **accepted_options(test_place, asked.reading)) if test_place else None
-        rows = prepare(source, test, asked.without_valid_if_folded(), lambda line: None)
+        rows = prepare(source, test, asked, lambda line: None)
     except InputError as error:
         raise ConfigError(f"the runs' test rows cannot be read again ({error}); name rows to compare on") from error
     if rows.test is None or rows_fingerprint(rows.test) != expected:

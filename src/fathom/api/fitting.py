@@ -9,10 +9,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
+import torch
+import torch.nn.functional as F
 
 from fathom.api.augmenting import altered_inputs, decided, drawn_by
-from fathom.api.choosing import chosen_net
+from fathom.api.choosing import chosen_net, mixes_members
 from fathom.api.columns import columns_told
 from fathom.api.directory import LINEAR, MODEL, check_directory, locked, open_directory, record
 from fathom.api.examining import Say
@@ -30,11 +33,10 @@ from fathom.heads import HEADS, METRICS
 from fathom.kinds import KINDS
 from fathom.layout import Layout, choose_layout
 from fathom.model import SKILL, Model
-from fathom.registry import Choice, options_of
+from fathom.registry import Choice
 from fathom.runtime import default_device, seed_from
 from fathom.schema import Schema
-from fathom.signals import Role
-from fathom.training import OPTIMIZERS
+from fathom.signals import MEMBER_WEIGHT, Role
 from fathom.training.budget import DEFAULT_SECONDS, Budget
 from fathom.training.engine import Outcome, Task, Trainer
 from fathom.training.hooks import Hook, Progress
@@ -90,8 +92,8 @@ def fit(
     if out is not None:
         check_directory(Path(out), resume=resume, overwrite=overwrite)
     others = None if test is None else read(test, **accepted_options(test, asked.reading))
-    rows = prepare(read(source, **asked.reading), others, asked.without_valid_if_folded(), tell)
-    run = fit_rows(rows, asked, out, resume=resume, overwrite=overwrite, say=say)
+    rows = prepare(read(source, **asked.reading), others, asked, tell)
+    run = fit_rows(rows, replace(asked, folds=rows.folds), out, resume=resume, overwrite=overwrite, say=say)
     run.seconds = time.perf_counter() - started
     return run
 
@@ -114,7 +116,7 @@ def fit_rows(
     if (choice := chosen_net(rows.schema, asked, count)) is not None:
         tell(f"chosen: {choice.why} (--net names another)")
     if Budget.parse(asked.budget).open_ended:
-        tell(_open_ended(rows))
+        tell(_open_ended(watched=rows.valid is not None or bool(asked.folds)))
     if out is None:
         run = _carried_out(model, rows, asked, None, say)
     else:
@@ -132,8 +134,8 @@ def fit_rows(
 def _carried_out(model: Model, rows: Rows, asked: Config, directory: Path | None, say: Say | None) -> Run:
     """Train the model, or one for each fold, and the linear one, score them, and keep them."""
     if asked.folds:
-        train = partial(_train, say=say)
-        model, outcome, folds = cross_validated(rows, asked, directory, model_for, train)
+        train, together = partial(_train, say=say), partial(_train_together, say=say)
+        model, outcome, folds = cross_validated(rows, asked, directory, model_for, train, together)
     else:
         outcome, folds = _train(model, rows, asked, directory, say), None
         if rows.valid is not None:
@@ -182,14 +184,7 @@ def layout_for(schema: Schema, asked: Config, rows: int) -> Layout:
     if (choice := chosen_net(schema, asked, rows)) is not None:
         net, nets = choice.net, {**choice.nets, **nets}
     layout = choose_layout(schema.inputs(), schema.targets(), net=net, nets=nets, heads=heads)
-    return replace(layout, members=asked.ensemble, apart=_mixes_members(asked))
-
-
-def _mixes_members(asked: Config) -> bool:
-    """Whether a step would not move each number of a member by that number's own gradients alone."""
-    optimizer: Choice = asked.training.get("optimizer", options_of(Trainer)["optimizer"].default)
-    facts = OPTIMIZERS.get(optimizer.name).facts
-    return bool(facts.get("hidden") or facts.get("full_batch") or asked.training.get("group_l1"))
+    return replace(layout, members=asked.ensemble, apart=mixes_members(asked))
 
 
 def _explicit(asked: Config, model: Model) -> dict[str, Any]:
@@ -213,6 +208,17 @@ def _train(model: Model, rows: Rows, asked: Config, directory: Path | None, say:
     hooks = (Progress("training"),) if say else ()
     with training_store(model, rows, directory, show=bool(hooks)) as train:
         return train_on(model, train, valid, asked, directory, hooks, say)
+
+
+def _train_together(
+    model: Model, table: pa.Table, fold_of: np.ndarray, asked: Config, directory: Path | None, say: Say | None
+) -> Outcome:
+    """Train a stack, each member of which learns from all rows but its fold's, and is watched on those."""
+    store = model.prepared(table)
+    own = F.one_hot(torch.from_numpy(fold_of)).float()  # (N, M)
+    learned, watched = (store.holding({**store.tensors, MEMBER_WEIGHT: weight}) for weight in (1 - own, own))
+    hooks = (Progress("training"),) if say else ()
+    return train_on(model, learned, watched, asked, directory, hooks, say)
 
 
 def train_on(
@@ -290,8 +296,8 @@ def _linear_budget(rows: int) -> str:
     return f"{max(fewest, min(most, LINEAR_EPOCHS * rows // LINEAR_BATCH))}steps"
 
 
-def _open_ended(rows: Rows) -> str:
-    ending = "until a usual number of steps" if rows.valid is None else "until validation stops improving"
+def _open_ended(*, watched: bool) -> str:
+    ending = "until validation stops improving" if watched else "until a usual number of steps"
     return f"budget: {ending}, at most {DEFAULT_SECONDS / 60:g} minutes (--budget sets another)"
 
 

@@ -1,4 +1,8 @@
-"""Cross-validation: as many networks as folds, each choosing by its own, and all of them together as one model.
+"""Cross-validation: as many networks as folds, none of which learns from its own, and all of them as one model.
+
+Where networks can be stacked they are trained in one pass: each batch is given to all of them, the rows of its own
+fold weigh nothing for a member, and they stop together, by what each answers to its own. Others are trained one after
+another, each stopping by its own fold.
 
 The schema (scales, vocabularies) is fitted on the rows of all folds: a fold's targets are unseen by the network that
 it scores, the spread of its inputs is not.
@@ -13,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from fathom.api.directory import FOLDS, MODEL, SCORES
 from fathom.api.rows import Rows
@@ -21,7 +26,8 @@ from fathom.config import Config
 from fathom.ensemble import joined_weights, member_weights
 from fathom.errors import ConfigError, ModelError
 from fathom.heads.scoring import Judged
-from fathom.model import Metric, Model, Scores
+from fathom.model import SKILL, Metric, Model, Scores
+from fathom.network import Network
 from fathom.resampling import resampled_together
 from fathom.runtime import seed_from, write_atomic
 from fathom.schema import Schema
@@ -31,6 +37,7 @@ __all__ = ["Folds", "cross_validated", "read_folds"]
 
 Build = Callable[[Schema, Config, int], Model]
 Train = Callable[[Model, Rows, Config, Path | None], Outcome]
+TrainTogether = Callable[[Model, pa.Table, np.ndarray, Config, Path | None], Outcome]
 
 
 @dataclass(frozen=True)
@@ -74,7 +81,7 @@ def read_folds(directory: Path) -> Folds | None:
 
 
 def cross_validated(
-    rows: Rows, asked: Config, directory: Path | None, build: Build, train: Train
+    rows: Rows, asked: Config, directory: Path | None, build: Build, train: Train, train_together: TrainTogether
 ) -> tuple[Model, Outcome | None, Folds]:
     """Train a network for each fold, and join them into one model.
 
@@ -84,6 +91,7 @@ def cross_validated(
         directory: of the run, each fold having one of its own in it; a fold that was trained is not trained again.
         build: a network that was not trained.
         train: trains one on rows, into a directory.
+        train_together: trains a stack on rows of which the fold is told, (N,), into a directory.
 
     Returns:
         The networks as members of one model, the outcome of the last training (None where all were trained before),
@@ -94,9 +102,67 @@ def cross_validated(
         SchemaError: there are fewer groups or times than folds.
     """
     table, schema = _rows_of_folds(rows, asked)
-    shares, seed = (1 / asked.folds,) * asked.folds, seed_from("folds", asked.seed)
-    parts, _ = split_rows(table, shares, schema, seed, scored=asked.folds, fewest=2)
-    models, outcome, judged, scores = [], None, [], []
+    count, seed = asked.folds or 0, seed_from("folds", asked.seed)
+    parts, _ = split_rows(table, (1 / count,) * count, schema, seed, scored=count, fewest=2)
+    whole, outcome = _stack(build(schema, asked, table.num_rows), count, asked), None
+    if whole is not None:
+        fold_of = np.empty(table.num_rows, dtype=np.int64)
+        for number, part in enumerate(parts):
+            fold_of[part] = number
+        outcome = train_together(whole, table, fold_of, asked, directory)
+        models = _alone(whole)
+    else:
+        models, outcome = _one_after_another(table, parts, schema, rows, asked, directory, build, train)
+        whole = _joined(models)
+    judged, scores = [], []
+    for model, part in zip(models, parts, strict=True):
+        held_out = table.take(pa.array(part))
+        answers, samples = model.judged(held_out)
+        judged.append(answers)
+        groups = resampled_together(schema, held_out, samples)
+        scores.append(model.scores_of(answers, groups, seed=asked.seed))
+    folds = Folds(tuple(scores), _together(models[0], judged, table, parts, asked.seed), table.num_rows)
+    if directory is not None:
+        (directory / FOLDS).mkdir(exist_ok=True)
+        folds.save(directory / FOLDS / SCORES)
+    return whole, outcome, folds
+
+
+def _stack(model: Model, folds: int, asked: Config) -> Model | None:
+    """A network for each fold in one, all of which see every row; None where they are to be trained one by one.
+
+    That is where a norm would take statistics of rows that its network must not learn from, where augmentation mixes
+    them, and where validation watches what the answers of all members together are worth.
+    """
+    norms = any(isinstance(layer, _BatchNorm) for layer in model.network.modules())
+    if model.layout.members > 1 or norms or model.network.altered or asked.monitor != SKILL:
+        return None
+    stack = Model(model.schema, replace(model.layout, members=folds), seed=seed_from("weights", asked.seed))
+    return stack if isinstance(stack.network, Network) else None
+
+
+def _alone(whole: Model) -> list[Model]:
+    """Each member of a stack as a model of its own."""
+    models = []
+    for weights in member_weights(whole.network):
+        model = Model(whole.schema, replace(whole.layout, members=1))
+        model.network.load_state_dict(weights)
+        model.network.eval()
+        models.append(model)
+    return models
+
+
+def _one_after_another(
+    table: pa.Table,
+    parts: list[np.ndarray],
+    schema: Schema,
+    rows: Rows,
+    asked: Config,
+    directory: Path | None,
+    build: Build,
+    train: Train,
+) -> tuple[list[Model], Outcome | None]:
+    models, outcome = [], None
     for number, part in enumerate(parts):
         held_out = table.take(pa.array(part))
         others = table.take(pa.array(np.setdiff1d(np.arange(table.num_rows), part)))
@@ -109,24 +175,17 @@ def cross_validated(
             if place is not None:
                 place.mkdir(parents=True, exist_ok=True)
             outcome = train(model, replace(rows, schema=schema, train=others, valid=held_out), own, place)
-        answers, samples = model.judged(held_out)
-        judged.append(answers)
-        model.metrics = model.scores_of(answers, resampled_together(schema, held_out, samples), seed=asked.seed)
-        scores.append(model.metrics)
         if place is not None and not (place / MODEL).exists():
             model.save(place / MODEL)
         models.append(model)
-    folds = Folds(tuple(scores), _together(models[0], judged, table, parts, asked.seed), table.num_rows)
-    if directory is not None:
-        folds.save(directory / FOLDS / SCORES)
-    return _joined(models), outcome, folds
+    return models, outcome
 
 
 def _rows_of_folds(rows: Rows, asked: Config) -> tuple[pa.Table, Schema]:
     """All rows that are not for the final score, and the schema fitted on them."""
     if not isinstance(rows.train, pa.Table):
         raise ConfigError("folds need rows that fit into memory; leave folds out (rows to choose by are held out then)")
-    if rows.train.num_rows + (0 if rows.valid is None else rows.valid.num_rows) < 2 * asked.folds:
+    if rows.train.num_rows + (0 if rows.valid is None else rows.valid.num_rows) < 2 * (asked.folds or 0):
         raise ConfigError(f"folds = {asked.folds} is too many for {rows.train.num_rows:,} rows (at least 2 rows each)")
     if rows.valid is None:
         return rows.train, rows.schema

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pyarrow as pa
 
+from fathom.api.choosing import folds_for
 from fathom.api.examining import FEWEST_ROWS_TO_SPLIT, Say, examine
 from fathom.api.large import fit_large, rows_to_learn_from, split_large
 from fathom.api.splitting import split_rows
@@ -38,6 +39,7 @@ class Rows:
         valid: chosen by, or None where there are too few rows.
         test: scored at the end, or None where there are too few rows.
         findings: what the checks found in the rows as the source has them.
+        folds: into how many folds ``train`` is to be cut, each to choose by once; 0 for none.
         test_source: what the test rows were read from, where that is another source.
     """
 
@@ -47,6 +49,7 @@ class Rows:
     valid: pa.Table | None
     test: pa.Table | None
     findings: tuple[Finding, ...] = ()
+    folds: int = 0
     test_source: Source | None = None
 
 
@@ -72,6 +75,11 @@ def prepare(source: Source, test: Source | None, asked: Config, say: Say) -> Row
     if hopeless is not None:
         raise SchemaError(f"{hopeless.message}; {hopeless.remedy}")
     schema, held_out = found.schema, found.held_out
+    folds = asked.folds or 0
+    if asked.folds is None and found.large is None and "valid" not in held_out:
+        folds = folds_for(schema, asked, found.train.num_rows)
+    if folds:
+        asked = replace(asked, valid=0.0)  # each fold is held out to choose by, once
     train: pa.Table | Selection
     if found.large is not None:
         train, valid, test_rows, notes = split_large(found.large, held_out, schema, asked)
@@ -82,11 +90,11 @@ def prepare(source: Source, test: Source | None, asked: Config, say: Say) -> Row
         notes = (*left_out, *notes)
     for note in (*notes, *found.notes):
         say(f"note: {note}")
-    say(f"rows: {_split_words(train, valid, test_rows, given='test' in held_out, folds=asked.folds)}")
+    say(f"rows: {_split_words(train, valid, test_rows, given='test' in held_out, folds=folds)}")
     fitted = schema.fit(train) if isinstance(train, pa.Table) else fit_large(schema, train)
     if test_rows is not None:
         fitted.check(test_rows)
-    return Rows(source, fitted, train, valid, test_rows, found.findings, test)
+    return Rows(source, fitted, train, valid, test_rows, found.findings, folds, test)
 
 
 def _split(

@@ -101,7 +101,7 @@ def tune(
     if out is not None:
         check_directory(Path(out), resume=resume, overwrite=overwrite, ours=OURS, what="study")
     others = None if test is None else read(test, **accepted_options(test, asked.reading))
-    rows = _in_memory(prepare(read(source, **asked.reading), others, asked, tell), tell)
+    rows = _in_memory(prepare(read(source, **asked.reading), others, replace(asked, folds=0), tell), tell)
     names = tuple(space)
     given = replace(_encoded(rows, asked, names), trials=trials, started_s=started, budget_s=budget_s)
     name = study or f"{rows.source.name}-{'+'.join(rows.schema.targets()) or 'none'}"

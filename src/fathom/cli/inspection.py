@@ -19,6 +19,8 @@ from fathom.signals import Role, Signal, to_device
 
 __all__ = ["Inspection", "Layer", "inspected"]
 
+ROWS_SENT = 2
+
 
 @dataclass(frozen=True)
 class Layer:
@@ -28,12 +30,14 @@ class Layer:
         name: where it is in the network.
         what: its class.
         shape: what it gives for one row, or None where the forward pass does not call it as a module.
+        members: for how many members it does so.
         parameters: how many it holds itself.
     """
 
     name: str
     what: str
     shape: tuple[int, ...] | None
+    members: int
     parameters: int
 
 
@@ -62,7 +66,7 @@ class Inspection:
     def text(self) -> str:
         """As a person reads it."""
         columns = [(f"  {name}", role, kind, reason) for name, role, kind, reason in self.model.schema.rows()]
-        layers = [(f"  {x.name}", x.what, _shape_words(x.shape), f"{x.parameters:>11,}") for x in self.layers]
+        layers = [(f"  {x.name}", x.what, _shape_words(x), f"{x.parameters:>11,}") for x in self.layers]
         layers = [("  layer", "what", "gives", f"{'parameters':>11}"), *layers]
         lines = _table(layers) + f"\n  {self.total:,} parameters in all"
         kept = columns_kept(self.model)
@@ -88,33 +92,35 @@ def _layers(model: Model) -> Iterator[Layer]:
         own = set(module.parameters(recurse=False)) - counted
         counted |= own
         if own or not any(True for _ in module.children()):
-            yield Layer(name, type(module).__name__, shapes.get(name), sum(parameter.numel() for parameter in own))
+            members, shape = shapes.get(name, (1, None))
+            yield Layer(name, type(module).__name__, shape, members, sum(parameter.numel() for parameter in own))
 
 
-def _shapes(model: Model) -> dict[str, tuple[int, ...]]:
-    """What each module gives for a row: seen by sending rows through in which everything is missing."""
-    shapes: dict[str, tuple[int, ...]] = {}
-    blank = pa.table({column.name: pa.nulls(2) for column in model.schema.of_role(Role.INPUT)})
+def _shapes(model: Model) -> dict[str, tuple[int, tuple[int, ...]]]:
+    """Members, and what a module gives for a row of each: seen by sending rows through that lack everything."""
+    shapes: dict[str, tuple[int, tuple[int, ...]]] = {}
+    blank = pa.table({column.name: pa.nulls(ROWS_SENT) for column in model.schema.of_role(Role.INPUT)})
     store = model.schema.encode(blank, targets=False)
     device = next((parameter.device for parameter in model.network.parameters()), torch.device("cpu"))
     with ExitStack() as stack, torch.inference_mode():
         for name, module in model.network.named_modules():
             stack.callback(module.register_forward_hook(_noting(shapes, name)).remove)
-        model.network.predict(to_device(next(store.in_order(2)), device))
+        model.network.predict(to_device(next(store.in_order(ROWS_SENT)), device))
     return shapes
 
 
-def _noting(shapes: dict[str, tuple[int, ...]], name: str) -> Any:
+def _noting(shapes: dict[str, tuple[int, tuple[int, ...]]], name: str) -> Any:
     def note(module: nn.Module, given: Any, output: Any) -> None:
         tensor = output.vector if isinstance(output, Signal) else output
         if isinstance(tensor, Tensor):
-            shapes.setdefault(name, tuple(tensor.shape[1:]))
+            shapes.setdefault(name, (max(1, len(tensor) // ROWS_SENT), tuple(tensor.shape[1:])))
 
     return note
 
 
-def _shape_words(shape: tuple[int, ...] | None) -> str:
-    return "" if shape is None else f"({', '.join(['B', *map(str, shape)])})"
+def _shape_words(layer: Layer) -> str:
+    rows = "B" if layer.members == 1 else f"{layer.members}·B"
+    return "" if layer.shape is None else f"({', '.join([rows, *map(str, layer.shape)])})"
 
 
 def _table(rows: Sequence[Sequence[str]]) -> str:

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from fathom.heads.head import HEADS, Head, for_members, over_members
+from fathom.heads.head import HEADS, Head, for_members, over_members, row_weights
 from fathom.nets.members import output_layer
 from fathom.registry import Range
 from fathom.signals import CategorySpec, Loss, Prediction, Ragged, Signal, SignalSpec
@@ -64,7 +64,7 @@ class Classify(Head):
         """signal.vector (M·B, D); target (B, 1) int64, 0 where missing."""
         assert isinstance(target, Tensor) and signal.vector is not None
         label = for_members(target.squeeze(1) - 1, signal.members)
-        row_weight = for_members(weight, signal.members)
+        row_weight = row_weights(weight, signal.members)
         logits = self.output(signal.vector)
         total = F.cross_entropy(
             logits,
@@ -131,7 +131,7 @@ class RebuildCategories(Head):
         """signal.vector (M·B, D); target (B, columns) int64, 0 where missing."""
         assert isinstance(target, Tensor) and signal.vector is not None
         labels = for_members(target - 1, signal.members)
-        row_weight = for_members(weight, signal.members)
+        row_weight = row_weights(weight, signal.members)
         logits = self.output(signal.vector).split(self.sizes, dim=1)
         rows = torch.stack(
             [F.cross_entropy(x, labels[:, j], ignore_index=-1, reduction="none") for j, x in enumerate(logits)]

@@ -42,7 +42,7 @@ class Head(nn.Module, ABC):
         Args:
             signal: the state, of M·B rows.
             target: (B, ...) as the target's kind encodes it; a missing one counts nothing.
-            weight: (B,) sample weights, or None where every row counts 1.
+            weight: (B,) sample weights, (M, B) where each member has its own, or None where every row counts 1.
         """
 
     @abstractmethod
@@ -51,6 +51,8 @@ class Head(nn.Module, ABC):
 
     def weigh_members(self, target: Tensor | Ragged, weight: Tensor | None, members: int) -> Tensor:
         """() the weight of a batch whose rows stand there once for each member."""
+        if weight is not None and weight.dim() == 2:
+            return self.weigh(target, weight.sum(0))
         once = self.weigh(target, weight)
         return once if members == 1 else once * members
 
@@ -79,6 +81,11 @@ class Head(nn.Module, ABC):
 def for_members(value: MaybeTensor, members: int) -> MaybeTensor:
     """Repeat (B, ...) for each of M members, to (M·B, ...)."""
     return value if value is None or members == 1 else value.repeat(members, *[1] * (value.dim() - 1))
+
+
+def row_weights(weight: Tensor | None, members: int) -> Tensor | None:
+    """The weights of the rows of all members, (M·B,), from (B,) or (M, B); None where every row counts 1."""
+    return weight.flatten() if weight is not None and weight.dim() == 2 else for_members(weight, members)
 
 
 def over_members(value: Tensor, members: int) -> Tensor:

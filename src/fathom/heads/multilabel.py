@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from fathom.heads.head import HEADS, Head, for_members, over_members
+from fathom.heads.head import HEADS, Head, for_members, over_members, row_weights
 from fathom.nets.members import output_layer
 from fathom.registry import Range
 from fathom.signals import Loss, MultilabelSpec, Prediction, Ragged, Signal, SignalSpec
@@ -81,7 +81,9 @@ class Multilabel(Head):
             cells = cells * (self.focal_gamma * F.logsigmoid(logits * (1 - 2 * truth))).exp()
         rows = cells.sum(1)
         counted = known if weight is None else known * weight
-        return Loss((rows * for_members(counted, signal.members)).sum(), counted.sum() * signal.members)
+        row_weight = row_weights(counted, signal.members)
+        assert row_weight is not None
+        return Loss((rows * row_weight).sum(), self.weigh_members(target, weight, signal.members))
 
     def weigh(self, target: Tensor | Ragged, weight: Tensor | None) -> Tensor:
         assert isinstance(target, Ragged)

@@ -7,7 +7,7 @@ from typing import Annotated
 import torch
 from torch import Tensor, nn
 
-from fathom.heads.head import HEADS, Head, for_members, over_members
+from fathom.heads.head import HEADS, Head, for_members, over_members, row_weights
 from fathom.nets.members import output_layer
 from fathom.registry import Range
 from fathom.signals import ImageSpec, Loss, Prediction, Ragged, Signal, SignalSpec
@@ -63,7 +63,7 @@ class RebuildImage(Head):
         assert isinstance(target, Tensor)
         truth = for_members((target.to(self.mean.dtype) - self.mean) / self.deviation, signal.members)
         rows = (self._decoded(signal) - truth).square().flatten(1).mean(1)  # (M·B,)
-        row_weight = for_members(weight, signal.members)
+        row_weight = row_weights(weight, signal.members)
         total = (rows if row_weight is None else rows * row_weight).sum()
         return Loss(total, self.weigh_members(target, weight, signal.members))
 

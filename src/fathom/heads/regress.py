@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from fathom.errors import ConfigError
-from fathom.heads.head import HEADS, Head, for_members, over_members
+from fathom.heads.head import HEADS, Head, for_members, over_members, row_weights
 from fathom.nets.members import output_layer
 from fathom.registry import Range
 from fathom.signals import Loss, NumberSpec, Prediction, Ragged, Signal, SignalSpec
@@ -58,7 +58,7 @@ class Regress(Head):
         guess = self.output(signal.vector)
         missing = torch.isnan(truth)
         cost = self._cost(guess, torch.where(missing, guess.detach(), truth))
-        row_weight = for_members(weight, signal.members)
+        row_weight = row_weights(weight, signal.members)
         total = (cost if row_weight is None else cost * row_weight[:, None]).sum()
         return Loss(total, self.weigh_members(target, weight, signal.members))
 
@@ -133,7 +133,7 @@ class Quantiles(Head):
         truth = for_members((target - self.mean) / self.deviation, signal.members)
         gap = torch.nan_to_num(truth) - self._quantiles(signal)
         rows = torch.where(torch.isnan(truth[:, 0]), 0.0, _pinball(gap, self.levels).sum(1))
-        row_weight = for_members(weight, signal.members)
+        row_weight = row_weights(weight, signal.members)
         total = (rows if row_weight is None else rows * row_weight).sum()
         return Loss(total, self.weigh_members(target, weight, signal.members))
 

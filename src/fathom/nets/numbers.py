@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from fathom.nets import NETS
 from fathom.nets.first_layer import columns_of
 from fathom.nets.inputs import Scale
+from fathom.nets.stacked import LAYERS, stack_of_members
 from fathom.registry import Range
 from fathom.signals import NumberSpec, Signal, SignalSpec
 
@@ -106,15 +107,20 @@ class Recurring(nn.Module):
     def __init__(self, spec: NumberSpec, width: int) -> None:
         super().__init__()
         columns, values = recurring_of(spec)
-        self.width = width
+        self.members, self.width = 1, width
         self.register_buffer("columns", torch.tensor(columns, dtype=torch.int64), persistent=False)
         self.vectors = nn.Parameter(torch.zeros(sum(map(len, values)) * width)) if columns else None
 
     def forward(self, ranks: Tensor, vectors: Tensor) -> Tensor:
-        """vectors (B, count, width), with its own added to each number whose rank in ``ranks`` (B, R) is not 0."""
+        """vectors (M·B, count, width), with its own added to each number whose rank in ``ranks`` (M·B, R) is not 0."""
         if self.vectors is None:
             return vectors
-        own = F.embedding((ranks.long() - 1).clamp(min=0), self.vectors.view(-1, self.width))
+        table = self.vectors.view(-1, self.width)
+        place = (ranks.long() - 1).clamp(min=0)
+        if self.members > 1:
+            first = torch.arange(0, len(table), len(table) // self.members, device=table.device)
+            place = (place.view(self.members, -1) + first.unsqueeze(1)).view(ranks.shape)
+        own = F.embedding(place, table)
         return vectors.index_add(1, self.columns, (own * (ranks > 0).unsqueeze(2)).to(vectors.dtype))
 
 
@@ -136,17 +142,18 @@ class Missing(nn.Module):
 
     def __init__(self, missing: tuple[bool, ...], width: int) -> None:
         super().__init__()
-        self.width = width
+        self.members, self.width = 1, width
         self.register_buffer("columns", torch.tensor(missing).nonzero().squeeze(1), persistent=False)
         self.vectors = nn.Parameter(_uniform(len(self.columns) * width, inputs=width)) if any(missing) else None
 
     def forward(self, numbers: Tensor, vectors: Tensor) -> Tensor:
-        """vectors (B, count, width), with those in the place of which ``numbers`` (B, count) is NaN."""
+        """vectors (M·B, count, width), with those in the place of which ``numbers`` (M·B, count) is NaN."""
         if self.vectors is None:
             return vectors
-        own = self.vectors.new_zeros(vectors.shape[1], self.width)
-        own = own.index_copy(0, self.columns, self.vectors.view(-1, self.width))
-        return torch.where(torch.isnan(numbers).unsqueeze(2), own, vectors)
+        own = self.vectors.new_zeros(self.members, 1, vectors.shape[1], self.width)
+        own = own.index_copy(2, self.columns, self.vectors.view(self.members, 1, -1, self.width))
+        gone = torch.isnan(numbers).unsqueeze(2)
+        return torch.where(gone, own.expand(-1, len(numbers) // self.members, -1, -1).flatten(0, 1), vectors)
 
 
 class Encoding(nn.Module):
@@ -224,7 +231,7 @@ class PiecewiseEncoding(nn.Module):
         return Signal(vector=torch.cat([steps, missing.index_select(1, self.flagged).to(steps.dtype)], dim=1))
 
 
-@NETS.register("piecewise_linear", takes="number", gives=("vector",), entry=True, fixed=True)
+@NETS.register("piecewise_linear", takes="number", gives=("vector",), entry=True, fixed=True, stacks=True)
 class PiecewiseLinear(nn.Module):
     """Each number as a vector that goes linearly from quantile to quantile.
 
@@ -251,7 +258,7 @@ class PiecewiseLinear(nn.Module):
         super().__init__()
         self.fixed = Fixed(spec)
         self.encoding = Encoding(self.fixed.scaled.edges(spec, bins))
-        self.count, self.relu = spec.count, relu
+        self.members, self.count, self.relu = 1, spec.count, relu
         num_bins = self.encoding.num_bins
         bends = torch.zeros(spec.count, num_bins, width)
         self.bends = nn.Parameter(bends if version == "B" else _uniform(*bends.shape, inputs=num_bins))
@@ -265,18 +272,21 @@ class PiecewiseLinear(nn.Module):
         return self.learned(self.fixed(numbers))
 
     def learned(self, fixed: Tensor) -> Signal:
-        """fixed (B, count + R), as ``Fixed`` gives it, to a vector (B, count·width)."""
+        """fixed (M·B, count + R), as ``Fixed`` gives it, to a vector (M·B, count·width)."""
         scaled, ranks = fixed.tensor_split([self.count], dim=1)
         known = torch.nan_to_num(scaled)
-        count, width = self.count, self.bends.shape[2]
-        vectors = torch.bmm(self.encoding(known).transpose(0, 1), self.bends).transpose(0, 1)  # (B, count, width)
-        bias = self.bias.view(count, width)
+        members, count, width = self.members, self.count, self.bends.shape[-1]
+        steps = self.encoding(known).unflatten(0, (members, -1)).transpose(1, 2).flatten(0, 1)  # (M·count, B, bins)
+        vectors = torch.bmm(steps, self.bends.flatten(0, -3))
+        vectors = vectors.unflatten(0, (members, count)).transpose(1, 2)  # (M, B, count, width)
+        bias = self.bias.view(members, 1, count, width)
         if self.line is None:
             vectors = vectors + bias
         vectors = torch.relu(vectors) if self.relu else vectors
         if self.line is not None:
-            vectors = vectors + torch.addcmul(bias, self.line.view(count, width), known.unsqueeze(2))
-        return Signal(vector=self.missing(scaled, self.recurring(ranks, vectors)).flatten(1))
+            line = self.line.view(members, 1, count, width)
+            vectors = vectors + torch.addcmul(bias, line, known.view(members, -1, count, 1))
+        return Signal(vector=self.missing(scaled, self.recurring(ranks, vectors.flatten(0, 1))).flatten(1))
 
 
 @NETS.register("periodic", takes="number", gives=("vector",), entry=True, fixed=True)
@@ -339,6 +349,9 @@ class Periodic(nn.Module):
             vectors = torch.bmm(waves.transpose(0, 1), self.mix).transpose(0, 1) + bias  # (B, count, mixed)
         vectors = torch.cat([known, vectors], dim=2) if self.version == "pbld" else torch.relu(vectors)
         return Signal(vector=self.missing(scaled, self.recurring(ranks, vectors)).flatten(1))
+
+
+LAYERS[PiecewiseLinear] = stack_of_members
 
 
 def _uniform(*shape: int, inputs: int) -> Tensor:

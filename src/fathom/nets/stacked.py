@@ -127,10 +127,22 @@ What learns nothing, such as an activation or dropout, does to the rows of all m
 """
 
 
+def stack_of_members(layers: Sequence[Any]) -> nn.Module:
+    """The first of several layers with the parameters of all: a layer that asks its ``members`` how many it is."""
+    for modules in zip(*(layer.modules() for layer in layers), strict=True):
+        for name, _ in list(modules[0].named_parameters(recurse=False)):
+            modules[0].register_parameter(name, _stack([getattr(module, name) for module in modules]))
+            modules[0].members = len(layers)
+    first: nn.Module = layers[0]
+    return first
+
+
 def can_stack(module: nn.Module) -> bool:
     """Whether every parameter of a module stands in a layer of a sort that can be stacked."""
-    learned = (layer for layer in module.modules() if any(True for _ in layer.parameters(recurse=False)))
-    return all(type(layer) in LAYERS for layer in learned)
+    if type(module) in LAYERS:
+        return True
+    own = any(True for _ in module.parameters(recurse=False))
+    return not own and all(can_stack(child) for child in module.children())
 
 
 def stack_layers(modules: Sequence[nn.Module]) -> None:

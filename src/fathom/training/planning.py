@@ -10,6 +10,7 @@ from typing import Any
 
 from torch import nn
 
+from fathom.nets.stacked import own_dimensions
 from fathom.registry import Choice
 from fathom.runtime import available_threads, threads
 from fathom.signals import Batch, to_device
@@ -51,7 +52,7 @@ def new_plan(
     full = bool(OPTIMIZERS.get(optimizer.name).facts.get("full_batch"))
     if full:
         batch_size = full_batch(batch_size, task.samples)
-    convolves = any(parameter.dim() == 4 for parameter in task.module.parameters())
+    convolves = any(own_dimensions(parameter) == 4 for parameter in task.module.parameters())
     usual = usual_batch_size(task.samples, pictures=convolves)
     size = min(batch_size or usual, task.samples)
     setting = Setting(size, count or 1, layout == "channels_last", precision == "bfloat16")
