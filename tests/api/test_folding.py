@@ -245,3 +245,18 @@ def test_a_spoilt_file_of_scores_is_told(monkeypatch, tmp_path):
     (tmp_path / "run" / "folds" / "scores.json").write_text(json.dumps({"scores": 3}))
     with pytest.raises(InputError, match=r"scores\.json is not as fathom writes it"):
         folding.read_folds(tmp_path / "run")
+
+
+def test_copies_are_learned_from_and_not_scored():
+    data = of_noise()
+    data = {name: np.concatenate([values, values[:20]]) for name, values in data.items()}
+    run = fathom.fit(data, "y", folds=4, test=0.0, **QUICK)
+    assert 140 <= run.folds.rows < 160, "a row that came into the fold of its copy may be scored"
+    assert run.rows == run.folds.rows
+
+
+def test_rows_that_repeat_by_nature_are_all_scored():
+    draw = np.random.default_rng(0)
+    answers = {"one": draw.integers(0, 2, 100), "two": draw.integers(0, 2, 100), "y": draw.integers(0, 2, 100)}
+    kinds = dict.fromkeys(answers, "category")
+    assert fathom.fit(answers, "y", folds=4, test=0.0, kinds=kinds, **QUICK).folds.rows == 100

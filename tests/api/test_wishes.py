@@ -42,7 +42,7 @@ def rate(data: dict[str, Any], directory: Path, **asked: Any) -> float:
         (PICTURES, {"optimizer": {"name": "adamw", "lr": OWN}}, OWN),
         (PICTURES, {"optimizer": "adam"}, OWN),
         (PICTURES, {"net": "linear"}, OWN),
-        (MIXED, {}, 2e-3),  # the perceptron's
+        (MIXED, {}, WANTED),
         (MIXED, {"net": "tab_resnet"}, OWN),
     ],
 )

@@ -132,6 +132,20 @@ def test_what_gives_the_target_away_tells_nothing_of_its_labels(examine, random)
     assert recall >= 0.6
 
 
+def test_answers_of_yes_and_no_have_too_few_different_rows_to_tell(look, random):
+    answers = {name: np.array(["no", "yes"])[random.integers(0, 2, 100)] for name in ("one", "two", "y")}
+    assert look(answers, "y", "labels") == []
+
+
+@pytest.mark.parametrize("share", [0.02, 0.5])
+def test_where_most_of_a_class_is_suspect_nothing_fails(examine, random, share):
+    x = random.normal(size=(400, 3))
+    found = examine(
+        {**{f"x{j}": x[:, j] for j in range(3)}, "y": np.where(random.random(400) < share, "rare", "usual")}, "y"
+    )
+    suspects(found, found.targets[0])
+
+
 def test_equal_rows_are_in_one_fold_and_classes_in_all(random):
     groups, classes = random.integers(0, 200, 1000), random.integers(0, 3, 1000)
     classes = classes[np.unique(groups, return_index=True)[1]][np.unique(groups, return_inverse=True)[1]]

@@ -21,7 +21,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from fathom.api.directory import FOLDS, MODEL, SCORES
 from fathom.api.rows import Rows
-from fathom.api.splitting import split_rows
+from fathom.api.splitting import split_rows, without_copies
 from fathom.config import Config
 from fathom.ensemble import joined_weights, member_weights
 from fathom.errors import ConfigError, ModelError
@@ -47,7 +47,7 @@ class Folds:
     Attributes:
         scores: of each fold, by the network that did not learn from it.
         together: the scores of all these answers taken together, with their intervals.
-        rows: how many rows the folds hold.
+        rows: how many were scored: those of the folds that have no copy in another.
     """
 
     scores: tuple[Scores, ...]
@@ -103,7 +103,7 @@ def cross_validated(
     """
     table, schema = _rows_of_folds(rows, asked)
     count, seed = asked.folds or 0, seed_from("folds", asked.seed)
-    parts, _ = split_rows(table, (1 / count,) * count, schema, seed, scored=count, fewest=2)
+    parts, _ = split_rows(table, (1 / count,) * count, schema, seed, scored=0, fewest=2)
     whole, outcome = _stack(build(schema, asked, table.num_rows), count, asked), None
     if whole is not None:
         fold_of = np.empty(table.num_rows, dtype=np.int64)
@@ -115,13 +115,15 @@ def cross_validated(
         models, outcome = _one_after_another(table, parts, schema, rows, asked, directory, build, train)
         whole = _joined(models)
     judged, scores = [], []
-    for model, part in zip(models, parts, strict=True):
+    scored = without_copies(table, parts, schema)
+    for model, part in zip(models, scored, strict=True):
         held_out = table.take(pa.array(part))
         answers, samples = model.judged(held_out)
         judged.append(answers)
         groups = resampled_together(schema, held_out, samples)
         scores.append(model.scores_of(answers, groups, seed=asked.seed))
-    folds = Folds(tuple(scores), _together(models[0], judged, table, parts, asked.seed), table.num_rows)
+    together = _together(models[0], judged, table, scored, asked.seed)
+    folds = Folds(tuple(scores), together, sum(map(len, scored)))
     if directory is not None:
         (directory / FOLDS).mkdir(exist_ok=True)
         folds.save(directory / FOLDS / SCORES)

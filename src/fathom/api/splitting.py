@@ -17,7 +17,7 @@ from fathom.kinds.times import time_reader
 from fathom.schema import Column, Schema
 from fathom.signals import Role
 
-__all__ = ["GROUP_BY_PATTERN", "MOST_REPEATED", "check_count", "split_rows", "with_group"]
+__all__ = ["GROUP_BY_PATTERN", "MOST_REPEATED", "check_count", "split_rows", "with_group", "without_copies"]
 
 GROUP_BY_PATTERN = "~"
 """``file~(.+)_\\d+`` groups rows by what the pattern finds in the name of each picture's file."""
@@ -61,6 +61,27 @@ def split_rows(
         check_count(int(units.max()) + 1, "group", group.name, fractions)
         return unit_split(units, fractions, _strata(table, schema), seed, fewest=fewest or len(fractions)), ()
     return _at_random(table, fractions, schema, seed, scored, fewest or FEWEST_PER_STRATUM)
+
+
+def without_copies(table: pa.Table, parts: list[np.ndarray], schema: Schema) -> list[np.ndarray]:
+    """Of each part the rows whose inputs no row of another has, which are scored where others are learned from.
+
+    Rows are all left where groups or times keep parts apart, where rows repeat by nature, and where a part would have
+    none.
+    """
+    inputs = [column.name for column in schema.of_role(Role.INPUT)]
+    if schema.of_role(Role.GROUP) or schema.of_role(Role.TIME) or not inputs:
+        return parts
+    units, of_part = row_codes(table, inputs), np.empty(table.num_rows, dtype=np.int64)
+    for number, part in enumerate(parts):
+        of_part[part] = number
+    count = int(units.max()) + 1
+    first, last = np.full(count, len(parts)), np.full(count, -1)
+    np.minimum.at(first, units, of_part)
+    np.maximum.at(last, units, of_part)
+    alone = (first == last)[units]
+    found = [part[alone[part]] for part in parts]
+    return parts if table.num_rows - count > MOST_REPEATED * table.num_rows or not all(map(len, found)) else found
 
 
 def with_group(table: pa.Table, name: str) -> pa.Table:

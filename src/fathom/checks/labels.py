@@ -110,8 +110,11 @@ def suspects(examined: Examined, target: Column, *, heard: float = 0.0) -> Suspe
     kept = np.unique(codes[rows])
     if len(rows) < FEWEST_ROWS or not 1 < len(kept) <= MOST_CLASSES:
         return None
+    groups = examined.equal_rows["train"][rows]
+    if len(np.unique(groups)) < FEWEST_ROWS:
+        return None
     classes = np.searchsorted(kept, codes[rows])
-    folds = _folds(examined.equal_rows["train"][rows], classes)
+    folds = _folds(groups, classes)
     columns = texts(examined)
     if columns and not [column for column in examined.inputs if column.name not in columns]:
         words = word_features(examined, rows, columns)
@@ -176,7 +179,8 @@ def _confidently_wrong(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Rows that are as likely of another class as its own rows are on average, and hardly of theirs.
 
-    The model learns a second time, without those, unless there are none or its skill is below ``skill``.
+    The model learns a second time, without those, unless there are none or too few others, or its skill is below
+    ``skill``.
     """
     trusted = np.ones(len(classes), bool)
     for _ in range(2):
@@ -185,7 +189,8 @@ def _confidently_wrong(
         usual = np.bincount(classes, weights=own) / np.bincount(classes)
         confident = np.where(told >= usual, told, -1.0)
         trusted = (confident.max(axis=1) < 0) | (confident.argmax(axis=1) == classes)
-        if trusted.all() or _hits_and_skill(told, classes)[1] < skill:
+        enough = all(len(np.unique(classes[(folds != fold) & trusted])) > 1 for fold in range(FOLDS))
+        if trusted.all() or not enough or _hits_and_skill(told, classes)[1] < skill:
             break
     return ~trusted & (own < UNLIKELY), told
 

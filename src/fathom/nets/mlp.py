@@ -28,7 +28,7 @@ class Linear(nn.Module):
         return Signal(vector=vector)
 
 
-@NETS.register("mlp", takes="vector", gives=("vector",), rates={"adamw": 2e-3}, average="ema", stacks=True)
+@NETS.register("mlp", takes="vector", gives=("vector",), rates={"adamw": 3e-3}, average="ema", stacks=True)
 class MLP(nn.Module):
     """Multilayer perceptron: each layer a matrix, a norm, an activation and dropout.
 
