@@ -1,7 +1,7 @@
-"""net = "auto": which network a table gets where nobody names one, and why.
+"""net = "auto": which network a table, or pictures, get where nobody names one, and why.
 
-The rule was made on bike sharing (hours), white wine, COMPAS, bank marketing, German credit, Titanic, Adult and
-California housing, by rows held out within their training rows; docs/benchmarks.md has what it does on others.
+The rule for tables was made on bike sharing (hours), white wine, COMPAS, bank marketing, German credit, Titanic, Adult
+and California housing, by rows held out within their training rows; docs/benchmarks.md has what it does on others.
 """
 
 from __future__ import annotations
@@ -15,9 +15,10 @@ from fathom.heads import HEADS
 from fathom.layout import DEFAULT
 from fathom.model import SKILL
 from fathom.nets import NETS
+from fathom.nets.convnet import SMALLEST_SIDE
 from fathom.registry import Choice, options_of
 from fathom.schema import Schema
-from fathom.signals import Role
+from fathom.signals import ImageSpec, Role
 from fathom.training import OPTIMIZERS
 from fathom.training.budget import DEFAULT_SECONDS, Budget
 from fathom.training.engine import Trainer
@@ -44,30 +45,37 @@ OPERATIONS_A_SECOND, FEWEST_PASSES = 5e10, 20
 OPERATIONS_A_WEIGHT = 6  # two each for the answer, the gradient of weights, that of inputs
 
 
+# Pictures get twice the channels where a budget of time allows so many passes over them.
+PICTURES, PICTURE_NET = "image", "convnet"
+PASSES_FOR_MORE_CHANNELS, OPERATIONS_A_SECOND_ON_PICTURES = 30, 8e10
+
+
 @dataclass(frozen=True)
 class Chosen:
-    """A network for a table.
+    """A network.
 
     Attributes:
-        net: the net on all inputs.
+        net: the net on all inputs, or None where that of the kinds stays.
         nets: a net for kinds, where it is not the one that ``net`` brings.
         why: in words.
     """
 
-    net: Choice
+    net: Choice | None
     nets: Mapping[str, Choice]
     why: str
 
 
 def chosen_net(schema: Schema, asked: Config, rows: int) -> Chosen | None:
-    """The network that suits a table's columns and rows and the budget; None where something else decides.
+    """The network that suits the columns, the rows and the budget; None where something else decides.
 
     Args:
-        schema: the columns; with a picture among them, or without a target, the kinds decide.
+        schema: the columns; of other kinds than those of tables and pictures, or without a target, the kinds decide.
         asked: a net or a place for one that is named decides.
         rows: how many are learned from.
     """
     inputs = schema.inputs()
+    if any(kind == PICTURES for kind, _ in inputs.values()):
+        return _for_pictures(schema, asked, rows)
     given = {} if asked.net is None else dict(asked.net.options)
     named = (asked.net is not None and asked.net.name != DEFAULT) or not {"vector", "tokens"}.isdisjoint(asked.nets)
     plain = all(kind in TABLE_KINDS for kind, _ in inputs.values())
@@ -92,6 +100,32 @@ def chosen_net(schema: Schema, asked: Config, rows: int) -> Chosen | None:
         size["members"] = affordable
         why = f"{affordable} perceptrons in one: {why}"
     return Chosen(Choice(NET, {**size, **given}), nets, why)
+
+
+def _for_pictures(schema: Schema, asked: Config, rows: int) -> Chosen | None:
+    """More channels than usual, where a budget of time was named that is worth them."""
+    named = asked.net is not None and (asked.net.name != DEFAULT or bool(asked.net.options))
+    seconds = Budget.parse(asked.budget).seconds
+    if named or seconds is None or PICTURES in asked.nets or not schema.targets():
+        return None
+    channels = tuple(2 * count for count in NETS.get(PICTURE_NET).options["channels"].default)
+    operations = sum(_products(spec, channels) for kind, spec in schema.inputs().values() if kind == PICTURES)
+    passes = int(seconds * OPERATIONS_A_SECOND_ON_PICTURES / (OPERATIONS_A_WEIGHT * operations * rows))
+    if passes < PASSES_FOR_MORE_CHANNELS:
+        return None
+    why = f"{channels[0]} to {channels[-1]} channels, for the budget allows many passes over {rows:,} rows"
+    return Chosen(None, {PICTURES: Choice(PICTURE_NET, {"channels": channels})}, why)
+
+
+def _products(spec: ImageSpec, channels: tuple[int, ...]) -> float:
+    """Multiplications for a picture: 3 by 3 of each place and pair of channels, sides being halved at each stage."""
+    inside, height, width, found = spec.channels, spec.height, spec.width, 0.0
+    for outside in channels:
+        found += 9 * inside * outside * height * width
+        if min(height, width) >= 2 * SMALLEST_SIDE:
+            height, width = height // 2, width // 2
+        inside = outside
+    return found
 
 
 def folds_for(schema: Schema, asked: Config, rows: int) -> int:

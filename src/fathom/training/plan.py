@@ -22,6 +22,8 @@ __all__ = ["Plan", "Rehearsal", "Setting", "apply_layout", "make_plan", "usual_b
 
 # A trial is over after so many seconds, or steps: where those take no time, what is measured pays for itself no more.
 ROUNDS, SECONDS_A_TRIAL, STEPS_A_TRIAL = 3, 0.06, 12
+# Of a batch whose step takes longer a share is tried, which tells less; a long run can afford larger ones.
+SHARE_OF_BUDGET_A_STEP = 5e-4
 MOST_THREADS = 256
 FEWEST_ROWS_TRIED = 8  # batch norm needs more than one
 # What a setting must gain to be preferred to a plainer one: measurements on shared machines differ by less.
@@ -161,6 +163,7 @@ class Rehearsal:
         module: what is trained.
         draw: batches of a size.
         make_step: an update for a copy of the module, and whether it computes in bfloat16.
+        budget_s: seconds that the run may take, or 0 where it does not go by a clock.
     """
 
     def __init__(
@@ -168,8 +171,10 @@ class Rehearsal:
         module: nn.Module,
         draw: Callable[[int], Iterator[Batch]],
         make_step: MakeStep,
+        budget_s: float = 0.0,
     ) -> None:
         self._module, self._draw, self._make_step = module, draw, make_step
+        self._step_s = max(SECONDS_A_TRIAL, SHARE_OF_BUDGET_A_STEP * budget_s)
 
     def best(
         self, plain: Setting, *, free_threads: bool, free_layout: bool, free_precision: bool, free_batch: bool
@@ -192,13 +197,20 @@ class Rehearsal:
             best, seconds = self._fastest([best, replace(best, bfloat16=True)], BFLOAT16_GAIN, share)
         if free_batch and share == 1:
             best, seconds = self._fastest([best, replace(best, batch_size=2 * best.batch_size)], LARGER_BATCH_GAIN, 1)
-        return best, seconds
+        return best, seconds if share == 1 else self._seconds_of_whole_steps(best)
+
+    def _seconds_of_whole_steps(self, setting: Setting) -> float:
+        """What a step takes where only a share of a batch was tried, which is dearer than its share of the time."""
+        trial = self._trial(setting, 1)
+        for _ in range(ROUNDS):
+            trial.run()
+        return trial.seconds
 
     def _affordable_share(self, setting: Setting) -> float:
         """How much of a batch is tried: all, unless a step would take longer than a trial should."""
         trial = self._trial(setting, 1)
         trial.run()
-        return min(1.0, SECONDS_A_TRIAL / trial.seconds)
+        return min(1.0, self._step_s / trial.seconds)
 
     def _trial(self, setting: Setting, share: float) -> _Trial:
         return _Trial(setting, share, self._module, self._draw, self._make_step)

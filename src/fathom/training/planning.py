@@ -15,7 +15,7 @@ from fathom.registry import Choice
 from fathom.runtime import available_threads, threads
 from fathom.signals import Batch, to_device
 from fathom.training import OPTIMIZERS
-from fathom.training.budget import Budget
+from fathom.training.budget import DEFAULT_SECONDS, Budget
 from fathom.training.lbfgs import full_batch
 from fathom.training.plan import Plan, Rehearsal, Setting, apply_layout, make_plan, usual_batch_size
 from fathom.training.range_test import is_auto, range_test, steps_of_test, with_rate
@@ -64,7 +64,8 @@ def new_plan(
         def make_step(module: nn.Module, bfloat16: bool) -> Update:
             return update(module, numeric, bfloat16)
 
-        rehearsal = Rehearsal(task.module, lambda size: _drawn(task, size), make_step)
+        budget_s = budget.seconds or (DEFAULT_SECONDS if budget.open_ended else 0.0)
+        rehearsal = Rehearsal(task.module, lambda size: _drawn(task, size), make_step, budget_s)
         setting, step_s = rehearsal.best(
             setting,
             free_threads=free and count == 0 and available_threads() > 1,
