@@ -11,7 +11,9 @@ import pytest
 import fathom
 from fathom.api.choosing import FEW_ROWS, MANY_ROWS, chosen_net, size_for
 from fathom.api.fitting import layout_for
+from fathom.api.rows import prepare
 from fathom.config import Config
+from fathom.data import read
 from fathom.registry import Choice
 from fathom.schema import Column, Schema
 from fathom.signals import Role
@@ -87,6 +89,30 @@ def test_each_of_very_many_numbers_stays_one_feature():
     found = chosen_net(schema_of(wide, **kinds), Config.of({"target": "class"}), 40)
     assert found is not None
     assert dict(found.nets) == {"number": Choice("scale")}
+
+
+def test_pictures_get_more_channels_where_a_budget_of_time_is_worth_them():
+    pictures = {"picture": np.zeros((40, 32, 32, 3), np.uint8), "class": ["a", "b"] * 20}
+    schema = prepare(read(pictures), None, Config.of({"target": "class"}), lambda line: None).schema
+
+    def found(rows: int, **config: Any) -> Any:
+        choice = chosen_net(schema, Config.of({"target": "class", **config}), rows)
+        layout = layout_for(schema, Config.of({"target": "class", **config}), rows)
+        return choice and choice.why, layout.branches["input/picture"][0].options.get("channels")
+
+    assert found(8500, budget="6m") == (
+        "32 to 256 channels, for the budget allows many passes over 8,500 rows",
+        (32, 64, 128, 256),
+    )
+    for rows, config in (
+        (8500, {"budget": "60s"}),
+        (51_000, {"budget": "10m"}),
+        (8500, {}),
+        (8500, {"budget": "500epochs"}),
+        (8500, {"budget": "6m", "net": "resnet"}),
+        (8500, {"budget": "6m", "nets": {"image": "convnet"}}),
+    ):
+        assert found(rows, **config)[0] is None
 
 
 def test_a_run_says_what_was_chosen_and_repeats_it_from_its_config(tmp_path):

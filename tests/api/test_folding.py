@@ -182,8 +182,9 @@ def test_a_run_in_one_pass_is_kept_and_taken_up(tmp_path):
         {"net": {"name": "mlp", "hidden": [8], "norm": "batch"}},
         {"net": {"name": "tabm", "members": 2, "width": 16}},
         {"optimizer": "muon"},
+        {"augment": ["mixup"]},
     ],
-    ids=["watched otherwise", "members", "batch norm", "not stacked", "not one by one"],
+    ids=["watched otherwise", "members", "batch norm", "not stacked", "not one by one", "mixed"],
 )
 def test_what_cannot_be_trained_in_one_pass_is_trained_one_after_another(monkeypatch, config):
     run, seen = folds_of(monkeypatch, folds=3, **{"monitor": "skill", "budget": "5steps", **config})

@@ -97,7 +97,7 @@ def _columns(command: Command) -> Command:
 @click.option("--net", metavar="NAME", help="A network; see fathom list nets.")
 @click.option("--head", metavar="NAME", help="A head; see fathom list heads.")
 @click.option("--ensemble", type=int, metavar="N", help="Train N networks together and average their answers.")
-@click.option("--folds", type=int, metavar="K", help="Cross-validate: K networks, each choosing by its own fold.")
+@click.option("--folds", type=int, metavar="K", help="Cross-validate: K networks, one for each fold; 0 for none.")
 @click.option("--augment", metavar="A,B,C", help="auto, none, or names; see fathom list augmentations.")
 @click.option("--set", multiple=True, metavar="KEY=VALUE", help="An option, as in net.dropout=0.2. *")
 @_columns
