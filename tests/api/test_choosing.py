@@ -110,6 +110,8 @@ def test_pictures_get_more_channels_where_a_budget_of_time_is_worth_them():
         (8500, {}),
         (8500, {"budget": "500epochs"}),
         (8500, {"budget": "6m", "net": "resnet"}),
+        (8500, {"budget": "6m", "ensemble": 4}),
+        (8500, {"budget": "6m", "folds": 5}),
         (8500, {"budget": "6m", "nets": {"image": "convnet"}}),
     ):
         assert found(rows, **config)[0] is None

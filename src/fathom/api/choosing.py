@@ -43,8 +43,6 @@ FEATURES_OF_A_MOMENT, FEATURES_OF_LABELS, LONGEST_ONE_HOT = 10, 32, 64
 # Members must not cost more than this: operations a second of a plain processor, and passes over the rows in a run.
 OPERATIONS_A_SECOND, FEWEST_PASSES = 5e10, 20
 OPERATIONS_A_WEIGHT = 6  # two each for the answer, the gradient of weights, that of inputs
-
-
 # Pictures get twice the channels where a budget of time allows so many passes over them.
 PICTURES, PICTURE_NET = "image", "convnet"
 PASSES_FOR_MORE_CHANNELS, OPERATIONS_A_SECOND_ON_PICTURES = 30, 8e10
@@ -106,11 +104,12 @@ def _for_pictures(schema: Schema, asked: Config, rows: int) -> Chosen | None:
     """More channels than usual, where a budget of time was named that is worth them."""
     named = asked.net is not None and (asked.net.name != DEFAULT or bool(asked.net.options))
     seconds = Budget.parse(asked.budget).seconds
-    if named or seconds is None or PICTURES in asked.nets or not schema.targets():
+    if named or seconds is None or asked.nets or not schema.targets():
         return None
     channels = tuple(2 * count for count in NETS.get(PICTURE_NET).options["channels"].default)
     operations = sum(_products(spec, channels) for kind, spec in schema.inputs().values() if kind == PICTURES)
-    passes = int(seconds * OPERATIONS_A_SECOND_ON_PICTURES / (OPERATIONS_A_WEIGHT * operations * rows))
+    networks = asked.ensemble * max(1, asked.folds or 1)
+    passes = seconds * OPERATIONS_A_SECOND_ON_PICTURES / (OPERATIONS_A_WEIGHT * operations * rows * networks)
     if passes < PASSES_FOR_MORE_CHANNELS:
         return None
     why = f"{channels[0]} to {channels[-1]} channels, for the budget allows many passes over {rows:,} rows"
