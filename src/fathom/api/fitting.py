@@ -112,7 +112,7 @@ def fit_rows(
     count = rows.train.num_rows
     model = model_for(rows.schema, asked, count)
     asked = with_wishes(asked, model.layout)
-    tell(_described(model))
+    tell(_described(model) + (f" for each of {asked.folds} folds" if asked.folds else ""))
     if (choice := chosen_net(rows.schema, asked, count)) is not None:
         tell(f"chosen: {choice.why} (--net names another)")
     if Budget.parse(asked.budget).open_ended:
