@@ -212,6 +212,7 @@ def test_few_rows_are_folded_where_nobody_says_otherwise():
         {"monitor": "accuracy"},
         {"optimizer": "muon"},
         {"roles": {"x0": "group"}},
+        {"roles": {"x0": "weight"}},
         {"kinds": {"x0": "datetime"}, "roles": {"x0": "time"}},
     ],
 )
@@ -222,6 +223,13 @@ def test_rows_are_held_out_where_something_else_is_asked_for(config):
     run = fathom.fit(data, "y", say=told.append, budget="2steps", measure=False, baseline=False, **config)
     assert run.folds is None
     assert any("to choose by" in line and "folds" not in line for line in told)
+
+
+def test_rows_without_a_target_do_not_count_as_rows_to_cut():
+    data = of_noise(200)
+    data["y"] = np.where(np.arange(200) < 40, data["y"], None)
+    run = fathom.fit(data, "y", budget="2steps", measure=False, baseline=False)
+    assert run.folds is None
 
 
 def test_a_folded_run_is_repeated_from_its_config(tmp_path):

@@ -131,13 +131,13 @@ def folds_for(schema: Schema, asked: Config, rows: int) -> int:
     """Into how many folds a table is cut where nobody says so; 0 where a share of the rows is held out.
 
     Args:
-        schema: the columns, fitted or not; groups and times are not cut unasked.
+        schema: the columns, fitted or not; with groups, times or weights nothing is cut unasked.
         asked: what is named decides, and so does what cannot be trained in one pass.
         rows: how many there are.
     """
     inputs, targets = schema.of_role(Role.INPUT), schema.of_role(Role.TARGET)
     plain = bool(inputs and targets) and all(column.kind.name in TABLE_KINDS for column in inputs)
-    whole = not schema.of_role(Role.TIME) and not schema.of_role(Role.GROUP)
+    whole = not any(schema.of_role(role) for role in (Role.TIME, Role.GROUP, Role.WEIGHT))
     named = asked.net is not None and (asked.net.name != DEFAULT or bool(asked.net.options))
     heads = [head.name for head in (asked.head, *asked.heads.values()) if head is not None]
     stacks = all(name == DEFAULT or HEADS.get(name).facts.get("stacks") for name in heads)

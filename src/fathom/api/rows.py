@@ -75,17 +75,17 @@ def prepare(source: Source, test: Source | None, asked: Config, say: Say) -> Row
     if hopeless is not None:
         raise SchemaError(f"{hopeless.message}; {hopeless.remedy}")
     schema, held_out = found.schema, found.held_out
-    folds = asked.folds or 0
-    if asked.folds is None and found.large is None and "valid" not in held_out:
-        folds = folds_for(schema, asked, found.train.num_rows)
-    if folds:
-        asked = replace(asked, valid=0.0)  # each fold is held out to choose by, once
     train: pa.Table | Selection
+    folds = asked.folds or 0
     if found.large is not None:
         train, valid, test_rows, notes = split_large(found.large, held_out, schema, asked)
     else:
         kept, left_out = rows_to_learn_from(Selection(found.train), schema, held_out.values())
         train = found.train if kept.kept is None else found.train.filter(kept.kept)
+        if asked.folds is None and "valid" not in held_out:
+            folds = folds_for(schema, asked, train.num_rows)
+        if folds:
+            asked = replace(asked, valid=0.0)  # each fold is held out to choose by, once
         train, valid, test_rows, notes = _split(train, held_out.get("valid"), held_out.get("test"), schema, asked)
         notes = (*left_out, *notes)
     for note in (*notes, *found.notes):
