@@ -64,6 +64,7 @@ def test_the_scores_are_those_of_the_networks_on_their_folds(monkeypatch, tmp_pa
         model = Model.load(tmp_path / "run" / "folds" / str(number) / "model")
         right.append(np.array(model.predict(valid)["y"].to_pylist()) == np.array(valid["y"].to_pylist()))
         assert run.folds.scores[number]["y"]["accuracy"].value == pytest.approx(right[-1].mean())
+        assert model.metrics == run.folds.scores[number]
     mean, deviation = run.folds.spread("y", "accuracy")
     assert mean == pytest.approx(np.mean([one.mean() for one in right]))
     assert deviation == pytest.approx(np.std([one.mean() for one in right], ddof=1))

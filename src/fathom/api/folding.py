@@ -104,6 +104,7 @@ def cross_validated(
     table, schema = _rows_of_folds(rows, asked)
     count, seed = asked.folds or 0, seed_from("folds", asked.seed)
     parts, _ = split_rows(table, (1 / count,) * count, schema, seed, scored=0, fewest=2)
+    scored = without_copies(table, parts, schema)
     whole, outcome = _stack(build(schema, asked, table.num_rows), count, asked), None
     if whole is not None:
         fold_of = np.empty(table.num_rows, dtype=np.int64)
@@ -111,19 +112,12 @@ def cross_validated(
             fold_of[part] = number
         outcome = train_together(whole, table, fold_of, asked, directory)
         models = _alone(whole)
+        judged = [_judged(model, table, part, asked.seed) for model, part in zip(models, scored, strict=True)]
     else:
-        models, outcome = _one_after_another(table, parts, schema, rows, asked, directory, build, train)
+        models, judged, outcome = _one_after_another(table, parts, scored, schema, rows, asked, directory, build, train)
         whole = _joined(models)
-    judged, scores = [], []
-    scored = without_copies(table, parts, schema)
-    for model, part in zip(models, scored, strict=True):
-        held_out = table.take(pa.array(part))
-        answers, samples = model.judged(held_out)
-        judged.append(answers)
-        groups = resampled_together(schema, held_out, samples)
-        scores.append(model.scores_of(answers, groups, seed=asked.seed))
     together = _together(models[0], judged, table, scored, asked.seed)
-    folds = Folds(tuple(scores), together, sum(map(len, scored)))
+    folds = Folds(tuple(model.metrics for model in models), together, sum(map(len, scored)))
     if directory is not None:
         (directory / FOLDS).mkdir(exist_ok=True)
         folds.save(directory / FOLDS / SCORES)
@@ -154,17 +148,26 @@ def _alone(whole: Model) -> list[Model]:
     return models
 
 
+def _judged(model: Model, table: pa.Table, part: np.ndarray, seed: int) -> dict[str, Judged]:
+    """What a network answers to a fold's rows, beside the truth; its metrics are set by them."""
+    held_out = table.take(pa.array(part))
+    answers, samples = model.judged(held_out)
+    model.metrics = model.scores_of(answers, resampled_together(model.schema, held_out, samples), seed=seed)
+    return answers
+
+
 def _one_after_another(
     table: pa.Table,
     parts: list[np.ndarray],
+    scored: list[np.ndarray],
     schema: Schema,
     rows: Rows,
     asked: Config,
     directory: Path | None,
     build: Build,
     train: Train,
-) -> tuple[list[Model], Outcome | None]:
-    models, outcome = [], None
+) -> tuple[list[Model], list[dict[str, Judged]], Outcome | None]:
+    models, judged, outcome = [], [], None
     for number, part in enumerate(parts):
         held_out = table.take(pa.array(part))
         others = table.take(pa.array(np.setdiff1d(np.arange(table.num_rows), part)))
@@ -177,10 +180,11 @@ def _one_after_another(
             if place is not None:
                 place.mkdir(parents=True, exist_ok=True)
             outcome = train(model, replace(rows, schema=schema, train=others, valid=held_out), own, place)
+        judged.append(_judged(model, table, scored[number], asked.seed))
         if place is not None and not (place / MODEL).exists():
             model.save(place / MODEL)
         models.append(model)
-    return models, outcome
+    return models, judged, outcome
 
 
 def _rows_of_folds(rows: Rows, asked: Config) -> tuple[pa.Table, Schema]:
