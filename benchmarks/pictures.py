@@ -331,7 +331,7 @@ CONTESTS = {
         _fashion_mnist,
         ("plain loop, Keras's MNIST example, 15 epochs", _keras_example),
         15,
-        (0.4, "10m"),
+        (0.4, "8m"),
         0.9,
     ),
     "cifar10": Contest(
