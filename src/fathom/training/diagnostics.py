@@ -133,15 +133,12 @@ class _Seen:
         values = _values(output)
         if values is None or self._last is None:
             return
-        what, useless = "dead", _silent
-        if type(module) in BOUNDED:
-            what, useless = "saturated", _at_a_bound(*BOUNDED[type(module)])
-        key = f"{self._last.name} {what}"
+        bounds = BOUNDED.get(type(module))
+        key = f"{self._last.name} {'dead' if bounds is None else 'saturated'}"
         if key not in self._scalars:
             rows = _few(values, self._last.members)
-            units = 2 if rows.dim() in (3, 5) else rows.dim() - 1  # features, channels, or features of tokens
-            others = [k for k in range(1, rows.dim()) if k != units]
-            self._scalars[key] = useless(rows, others).float().mean()
+            useless = _silent(rows) if bounds is None else _at_a_bound(rows, *bounds)
+            self._scalars[key] = useless.float().mean()
 
     def figures(self, layers: list[_Layer]) -> Scalars:
         """All that was seen, by layer and figure."""
@@ -209,26 +206,30 @@ def _few(values: Tensor, members: int) -> Tensor:
     return rows[:, : max(FEWEST_ROWS_SEEN, most)].float()
 
 
-def _silent(rows: Tensor, others: list[int]) -> Tensor:
-    return rows.abs().amax(others) <= SILENT
+def _silent(rows: Tensor) -> Tensor:
+    """(M, units) bool, of what an activation gives to (M, rows, ...)."""
+    return rows.abs().amax(_but_units(rows)) <= SILENT
 
 
-def _at_a_bound(middle: float, reach: float) -> Callable[[Tensor, list[int]], Tensor]:
-    return lambda rows, others: (rows - middle).abs().amin(others) >= AT_A_BOUND * reach
+def _at_a_bound(rows: Tensor, middle: float, reach: float) -> Tensor:
+    """Likewise."""
+    return (rows - middle).abs().amin(_but_units(rows)) >= AT_A_BOUND * reach
+
+
+def _but_units(rows: Tensor) -> list[int]:
+    """The dimensions but those of members and units: features, channels of maps, features of tokens."""
+    units = 2 if rows.dim() in (3, 5) else rows.dim() - 1
+    return [k for k in range(1, rows.dim()) if k != units]
 
 
 def _plain(scalars: Scalars) -> dict[str, float]:
     """All figures in one transfer from the device; those that are not finite are left out."""
     values = torch.stack([value.float() for value in scalars.values()]).tolist() if scalars else []
     return {
-        name: float(f"{value:.{DIGITS}g}")
-        for name, value in zip(scalars, values, strict=True)
-        if math.isfinite(value)
+        name: float(f"{value:.{DIGITS}g}") for name, value in zip(scalars, values, strict=True) if math.isfinite(value)
     }
 
 
 def _line(layer: _Layer, figures: dict[str, float]) -> Record:
     always = {what: figures.get(f"{layer.name} {what}", 0.0) for what in ("gradient", "update")}
-    return always | {
-        what: figures.get(f"{layer.name} {what}") for what in ("dead", "saturated", "mean", "deviation")
-    }
+    return always | {what: figures.get(f"{layer.name} {what}") for what in ("dead", "saturated", "mean", "deviation")}

@@ -167,6 +167,11 @@ class Trainer:
         self._task.module.eval()
         return self._outcome(batches)
 
+    @property
+    def depths(self) -> tuple[Mapping[str, Any], ...]:
+        """What was seen of the layers so far."""
+        return tuple(self._seen if self._task.directory is None else read_depths(self._task.directory))
+
     def _planned(self, budget: Budget) -> Plan:
         """The directory's plan, or a new one, written before anything follows it."""
         path = None if self._task.directory is None else self._task.directory / "plan.json"
@@ -329,5 +334,4 @@ class Trainer:
         now = self._now
         rate = batches.epoch * self._task.samples / max(now.elapsed_s, 1e-9)
         best_step = now.step if now.best is None else now.best_step
-        seen = self._seen if self._task.directory is None else read_depths(self._task.directory)
-        return Outcome(now.step, batches.epoch, best_step, now.best, now.ending, now.elapsed_s, rate, tuple(seen))
+        return Outcome(now.step, batches.epoch, best_step, now.best, now.ending, now.elapsed_s, rate, self.depths)

@@ -16,7 +16,7 @@ SHORTER_PLACES = (0, 2)  # of a run without a checkpoint, and of one from before
 
 
 class RunLog:
-    """Appends lines of JSON to ``log.jsonl``, ``times.jsonl`` and ``depths.jsonl``; without a directory it keeps nothing.
+    """Appends lines of JSON to a run's files of values, times and depths; without a directory it keeps nothing.
 
     Args:
         directory: the run's directory, or None.
