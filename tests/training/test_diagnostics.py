@@ -12,7 +12,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from fathom.errors import Interrupted, ModelError
+import fathom
+from fathom.errors import ConfigError, Interrupted, ModelError
 from fathom.nets.stacked import stack_layers
 from fathom.registry import Choice
 from fathom.training.checkpoint import read_checkpoint, write_checkpoint
@@ -225,3 +226,16 @@ def test_depths_that_were_damaged_are_named(text: str, tmp_path: Path):
     (tmp_path / "depths.jsonl").write_text(text)
     with pytest.raises(ModelError, match=r"depths\.jsonl is not as fathom writes it"):
         read_depths(tmp_path)
+
+
+@pytest.mark.parametrize("line", ["", "diagnostics = false"])
+def test_a_run_that_says_nothing_of_diagnostics_or_the_contrary_is_resumed(line: str, tmp_path: Path):
+    options: dict[str, Any] = {"net": "mlp", "budget": "2steps", "measure": False, "baseline": False, "folds": 0}
+    fathom.fit("iris", out=tmp_path / "run", **options)
+    config = tmp_path / "run" / "config.toml"
+    text = config.read_text()
+    assert "diagnostics = true" in text
+    config.write_text(text.replace("diagnostics = true", line))
+    fathom.fit("iris", out=tmp_path / "run", resume=True, **options)
+    with pytest.raises(ConfigError, match=r"training\.clip_norm"):
+        fathom.fit("iris", out=tmp_path / "run", resume=True, training={"clip_norm": 9.0}, **options)
