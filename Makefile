@@ -43,6 +43,7 @@ bench: $(VENV)/.bench  ## fathom beside its peers, on a quiet machine
 	$(BIN)/python benchmarks/reading.py
 	$(BIN)/python benchmarks/beyond_memory.py
 	$(BIN)/python benchmarks/ensembles.py
+	$(BIN)/python benchmarks/diagnostics.py
 	$(BIN)/python benchmarks/tables.py
 	$(BIN)/python benchmarks/tables.py --times
 	$(BIN)/python benchmarks/pictures.py

@@ -33,7 +33,7 @@ from fathom.training.plan import Plan
 CHECKPOINT = "checkpoints/last.safetensors"
 MODEL_FILES = ("MANIFEST.json", "metrics.json", "network.json", "schema.json", "weights.safetensors")
 MODELS = tuple(f"{place}/{name}" for place in ("linear", "model") for name in MODEL_FILES)
-VALUES = ("config.toml", "plan.json", "log.jsonl", *MODELS)
+VALUES = ("config.toml", "plan.json", "log.jsonl", "depths.jsonl", *MODELS)
 TIMES = "times.jsonl"
 KNOWN = {*VALUES, TIMES, CHECKPOINT}
 

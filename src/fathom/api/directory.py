@@ -18,6 +18,7 @@ from fathom.api.rows import Rows, rows_fingerprint
 from fathom.config import Config
 from fathom.errors import ConfigError
 from fathom.runtime import exclusive, write_atomic
+from fathom.training.log import FILES
 
 __all__ = [
     "CONFIG",
@@ -37,7 +38,7 @@ __all__ = [
 CONFIG, MODEL, LINEAR, DECISION = "config.toml", "model", "linear", "augment.json"
 FOLDS, SCORES = "folds", "scores.json"  # a directory for each fold, and beside them what they tell together
 # What a run writes last stands first and is deleted first, so that a killed deletion leaves the run at an earlier time.
-OURS = (MODEL, LINEAR, FOLDS, "checkpoints", "log.jsonl", "times.jsonl", "plan.json", DECISION, CONFIG)
+OURS = (MODEL, LINEAR, FOLDS, "checkpoints", *FILES, "plan.json", DECISION, CONFIG)
 
 
 def check_directory(
@@ -125,10 +126,18 @@ def record(directory: Path, config: Mapping[str, Any], rows: Rows) -> None:
     if not path.exists():
         write_atomic(path, tomli_w.dumps(written).encode())
         return
-    before = Config.read(path)
-    differing = sorted(_differences(before, tomllib.loads(tomli_w.dumps(written))))
+    before, now = Config.read(path), tomllib.loads(tomli_w.dumps(written))
+    differing = sorted(_differences(_deciding(before), _deciding(now)))
     if differing:
         raise ConfigError(f"{directory} was started otherwise, so it cannot be resumed: {'; '.join(differing[:3])}")
+
+
+def _deciding(config: Mapping[str, Any]) -> dict[str, Any]:
+    """All that decides what comes of a run: whether diagnostics look on does not, and older runs do not say it."""
+    training = config.get("training")
+    if not isinstance(training, Mapping):
+        return dict(config)
+    return {**config, "training": {name: value for name, value in training.items() if name != "diagnostics"}}
 
 
 def _source(rows: Rows) -> dict[str, str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -29,6 +29,7 @@ from fathom.config import Config
 from fathom.data import read
 from fathom.data.readers import accepted_options
 from fathom.data.store import Store, TensorStore
+from fathom.errors import Diverged
 from fathom.heads import HEADS, METRICS
 from fathom.kinds import KINDS
 from fathom.layout import Layout, choose_layout
@@ -41,6 +42,7 @@ from fathom.training.budget import DEFAULT_SECONDS, Budget
 from fathom.training.engine import Outcome, Task, Trainer
 from fathom.training.hooks import Hook, Progress
 from fathom.training.plan import apply_layout
+from fathom.training.symptoms import symptoms
 
 __all__ = ["fit", "fit_rows", "layout_for", "model_for", "train_on"]
 
@@ -52,6 +54,7 @@ LINEAR_TRAINING = {
     "schedule": Choice("cosine"),
     "batch_size": LINEAR_BATCH,
     "threads": 1,
+    "diagnostics": False,
 }
 
 
@@ -246,10 +249,22 @@ def train_on(
         1.0 if asked.monitor == SKILL else None,
         bears_bfloat16(model.layout),
     )
-    outcome = Trainer(task, **asked.training).run(Budget.parse(asked.budget).less(spent_s))
+    trainer = Trainer(task, **asked.training)
+    try:
+        outcome = trainer.run(Budget.parse(asked.budget).less(spent_s))
+    except Diverged:
+        _tell_symptoms(trainer.depths, say)  # which may say why
+        raise
+    _tell_symptoms(outcome.depths, say)
     model.network.to("cpu")
     apply_layout(model.network, channels_last=False)
     return outcome
+
+
+def _tell_symptoms(depths: Sequence[Mapping[str, Any]], say: Say | None) -> None:
+    if say is not None:
+        for symptom in symptoms(depths):
+            say(f"warning: {symptom.words}")
 
 
 def _validate(model: Model, store: TensorStore, monitor: str) -> tuple[float, dict[str, float]]:

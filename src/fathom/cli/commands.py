@@ -323,14 +323,35 @@ def show(what: str, name: str | None, *, as_json: bool) -> None:
 
 @fathom.command(short_help="Show what a trained network is made of.")
 @click.argument("run")
+@click.option("--row", type=int, metavar="N", help="Walk row N, from 0, through the network and back.")
+@click.option("--rate", type=float, metavar="R", help="Learning rate of the plain step that --row shows.")
+@click.option("--filters", metavar="FILE.png", help="Paint the filters of the first convolution.")
+@click.option("--data", metavar="DATA", help="Rows for --row and --filters, else those RUN was trained on.")
 @_as_json
-def inspect(run: str, *, as_json: bool) -> None:
-    """Show the columns, layers, parameters and scores of RUN."""
-    from fathom.api import load
-    from fathom.cli import inspection
+def inspect(
+    run: str, row: int | None, rate: float | None, filters: str | None, data: str | None, *, as_json: bool
+) -> None:
+    """Show the columns, layers, parameters and scores of RUN.
 
-    found = inspection.inspected(load(run), run)
-    _print(found.plain() if as_json else found.text())
+    With --row: what forward pass, loss, gradients and an update do to one row,
+    layer by layer. The model stays as it is.
+    """
+    from fathom.api import load
+    from fathom.cli import inspection, walk
+    from fathom.cli.painting import painted
+
+    loaded = load(run)
+    if filters is not None:
+        _say(painted(loaded, Path(filters), data))
+    if row is not None:
+        from fathom.api.walking import PLAIN_RATE
+        from fathom.api.walking import walk as walk_row
+
+        way = walk_row(loaded, row, data, rate=PLAIN_RATE if rate is None else rate)
+        _print(walk.plain(way, row) if as_json else walk.told(way, row))
+    elif filters is None:
+        found = inspection.inspected(loaded, run)
+        _print(found.plain() if as_json else found.text())
 
 
 @fathom.command(short_help="See it all on handwritten digits, in under a minute.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
@@ -13,9 +14,11 @@ from torch import Tensor, nn
 
 from fathom.api import Run, plain_scores
 from fathom.api.columns import columns_kept
-from fathom.cli.text import aligned, bold, scored
+from fathom.cli.text import WIDTH, aligned, bold, scored
 from fathom.model import Model
 from fathom.signals import Role, Signal, to_device
+from fathom.training.diagnostics import read_depths
+from fathom.training.symptoms import Symptom, symptoms
 
 __all__ = ["Inspection", "Layer", "inspected"]
 
@@ -49,6 +52,7 @@ class Inspection:
     model: Model
     layers: tuple[Layer, ...]
     total: int
+    symptoms: tuple[Symptom, ...] = ()
 
     def plain(self) -> dict[str, Any]:
         """As JSON holds it."""
@@ -60,6 +64,7 @@ class Inspection:
             "columns_kept": columns_kept(self.model),
             "layout": self.model.layout.state(),
             "layers": [asdict(layer) for layer in self.layers],
+            "symptoms": [asdict(symptom) for symptom in self.symptoms],
             "metrics": plain_scores(self.model.metrics),
         }
 
@@ -73,6 +78,9 @@ class Inspection:
         if kept is not None and len(kept) < len(self.model.schema.of_role(Role.INPUT)):
             columns += [("  kept", "", "", ", ".join(kept) or "none")]
         parts = [bold("columns"), aligned(columns), "", bold("layers (B rows at a time)"), lines]
+        if self.symptoms:
+            words = (f"  {line}" for symptom in self.symptoms for line in textwrap.wrap(symptom.words, WIDTH - 2))
+            parts += ["", bold("while it was trained"), *words]
         if self.model.metrics:
             parts += ["", scored(self.model.metrics, "on the rows held out when it was trained")]
         return "\n".join(parts)
@@ -81,7 +89,8 @@ class Inspection:
 def inspected(run: Run, name: str) -> Inspection:
     """Take a run's model apart."""
     total = sum(parameter.numel() for parameter in run.model.network.parameters())
-    return Inspection(name, run.model, tuple(_layers(run.model)), total)
+    seen = [] if run.directory is None else read_depths(run.directory)
+    return Inspection(name, run.model, tuple(_layers(run.model)), total, symptoms(seen))
 
 
 def _layers(model: Model) -> Iterator[Layer]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -20,6 +20,7 @@ from fathom.training.budget import Budget
 from fathom.training.checkpoint import read_checkpoint, write_checkpoint
 from fathom.training.clock import Clock
 from fathom.training.course import Course
+from fathom.training.diagnostics import Depths, next_sample, read_depths
 from fathom.training.hooks import Moment
 from fathom.training.log import RunLog
 from fathom.training.plan import Plan, apply_layout
@@ -46,6 +47,7 @@ class Outcome:
         ending: why training ended before its last planned step, in words, or nothing.
         elapsed_s: seconds of training.
         samples_per_s: samples drawn in a second of updating.
+        depths: what ``diagnostics.Depths`` saw of the layers, step by step.
     """
 
     steps: int
@@ -55,6 +57,7 @@ class Outcome:
     ending: str
     elapsed_s: float
     samples_per_s: float
+    depths: Sequence[Mapping[str, Any]] = ()
 
 
 class Trainer:
@@ -85,6 +88,8 @@ class Trainer:
         cooldown: share of the steps in which the learning rate falls to zero at the end, or weights are averaged in its
             place; 0 ends at once.
         checkpoint_s: seconds between checkpoints.
+        diagnostics: whether gradients, updates and activations of the layers are looked on at, in some sixty steps;
+            weights come out the same, to the bit.
     """
 
     def __init__(
@@ -108,6 +113,7 @@ class Trainer:
         min_delta: Annotated[float, Range(0, 1e6)] = 0.0,
         cooldown: Annotated[float, Range(0, 0.9)] = 0.2,
         checkpoint_s: Annotated[float, Range(0, 86_400)] = 20.0,
+        diagnostics: bool = True,
     ) -> None:
         self._task = task
         self._optimizer, self._chosen_average = OPTIMIZERS.checked(optimizer), AVERAGES.checked(average)
@@ -130,6 +136,8 @@ class Trainer:
         self._sparse = l1_proximal + group_l1 > 0
         self._checkpoint_s = checkpoint_s
         self._log = RunLog(task.directory)
+        self._depths = Depths(task.module) if diagnostics else None
+        self._seen: list[Mapping[str, Any]] = []  # by a run without a directory
         self._best_weights: dict[str, Tensor] | None = None
         self._now = RunState()
 
@@ -158,6 +166,11 @@ class Trainer:
         self._task.module.load_state_dict(self._best_weights)
         self._task.module.eval()
         return self._outcome(batches)
+
+    @property
+    def depths(self) -> tuple[Mapping[str, Any], ...]:
+        """What was seen of the layers so far."""
+        return tuple(self._seen if self._task.directory is None else read_depths(self._task.directory))
 
     def _planned(self, budget: Budget) -> Plan:
         """The directory's plan, or a new one, written before anything follows it."""
@@ -188,9 +201,12 @@ class Trainer:
         now, saved_s, ticked_s = self._now, clock.seconds, clock.seconds
         self._tell("started", plan, batches, clock)
         self._task.module.train()
+        sampled = next_sample(now.step)
         while now.step < self._course.last_step(plan, now):
             batch = next(batches) if device.type == "cpu" else to_device(next(batches), device)
-            now.trained(update(batch, now.step, self._rate(plan, now.step)))
+            one = partial(update, batch, now.step, self._rate(plan, now.step))
+            now.trained(one() if now.step < sampled else self._watched(one))
+            sampled = next_sample(now.step) if now.step > sampled else sampled
             self._average.follow(ending=self._course.is_ending(plan, now))
             if now.step % plan.evaluate_every == 0 or now.step == self._course.last_step(plan, now):
                 self._evaluate(plan, update, batches, clock)
@@ -208,6 +224,16 @@ class Trainer:
         now.finished = True
         self._save(update, batches, clock)
         self._tell("finished", plan, batches, clock)
+
+    def _watched(self, one: Callable[[], float]) -> float:
+        """Carry an update out, and keep what is seen of the layers meanwhile."""
+        if self._depths is None:
+            return one()
+        value, record = self._depths.watched(self._now.step, one)
+        self._log.write_depths(record)
+        if self._task.directory is None:
+            self._seen.append(record)
+        return value
 
     def _rate(self, plan: Plan, step: int) -> float:
         return self._course.factor(plan, self._now, step)
@@ -308,4 +334,4 @@ class Trainer:
         now = self._now
         rate = batches.epoch * self._task.samples / max(now.elapsed_s, 1e-9)
         best_step = now.step if now.best is None else now.best_step
-        return Outcome(now.step, batches.epoch, best_step, now.best, now.ending, now.elapsed_s, rate)
+        return Outcome(now.step, batches.epoch, best_step, now.best, now.ending, now.elapsed_s, rate, self.depths)

@@ -8,13 +8,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-__all__ = ["RunLog"]
+__all__ = ["DEPTHS", "FILES", "RunLog"]
 
-VALUES, TIMES = "log.jsonl", "times.jsonl"
+VALUES, TIMES, DEPTHS = "log.jsonl", "times.jsonl", "depths.jsonl"
+FILES = (VALUES, TIMES, DEPTHS)
+SHORTER_PLACES = (0, 2)  # of a run without a checkpoint, and of one from before there were depths
 
 
 class RunLog:
-    """Appends lines of JSON to ``log.jsonl`` and ``times.jsonl``; without a directory it keeps nothing.
+    """Appends lines of JSON to a run's files of values, times and depths; without a directory it keeps nothing.
 
     Args:
         directory: the run's directory, or None.
@@ -24,21 +26,28 @@ class RunLog:
         self._directory = directory
 
     def write(self, values: Mapping[str, Any], times: Mapping[str, float]) -> None:
-        if self._directory is None:
-            return
-        for name, fields in ((VALUES, values), (TIMES, {"step": values["step"], **times})):
-            with open(self._directory / name, "a", encoding="utf-8") as file:
-                file.write(json.dumps(fields) + "\n")
+        self._append(VALUES, values)
+        self._append(TIMES, {"step": values["step"], **times})
+
+    def write_depths(self, record: Mapping[str, Any]) -> None:
+        """Note what ``diagnostics.Depths`` saw of the layers in a step."""
+        self._append(DEPTHS, record)
 
     def place(self) -> list[int]:
-        """How many bytes of values and of times there are, once they have reached the disk."""
-        return [] if self._directory is None else [_synced_size(self._directory / name) for name in (VALUES, TIMES)]
+        """How many bytes of each file there are, once they have reached the disk."""
+        return [] if self._directory is None else [_synced_size(self._directory / name) for name in FILES]
 
     def rewind(self, place: list[int]) -> None:
         """Forget what was written after ``place``; a resumed run writes it again."""
-        for name, size in zip((VALUES, TIMES), place or (0, 0), strict=True):
+        sizes = [*place, *[0] * (len(FILES) - len(place))] if len(place) in SHORTER_PLACES else place
+        for name, size in zip(FILES, sizes, strict=True):
             if self._directory is not None and (self._directory / name).exists():
                 os.truncate(self._directory / name, size)
+
+    def _append(self, name: str, fields: Mapping[str, Any]) -> None:
+        if self._directory is not None:
+            with open(self._directory / name, "a", encoding="utf-8") as file:
+                file.write(json.dumps(fields) + "\n")
 
 
 def _synced_size(path: Path) -> int:
