@@ -79,10 +79,11 @@ def _status(arguments: Sequence[str]) -> int:
 
 def _run(arguments: Sequence[str]) -> int:
     from fathom.cli.commands import fathom
+    from fathom.progress import shown
 
     status = 0
     try:
-        with fathom.make_context("fathom", list(arguments) or ["--help"]) as context:
+        with shown(), fathom.make_context("fathom", list(arguments) or ["--help"]) as context:
             fathom.invoke(context)
     except click.exceptions.Exit as asked:  # --help and --version end so
         status = asked.exit_code

@@ -19,13 +19,14 @@ from fathom.heads import HEADS, METRICS
 from fathom.kinds import KINDS
 from fathom.nets import ACTIVATIONS, INITIALIZATIONS, NETS, NORMS
 from fathom.registry import Choice, Entry, Option, Registry, options_of
+from fathom.tracking import TRACKERS
 from fathom.training import AVERAGES, OPTIMIZERS, SCHEDULES
 from fathom.training.engine import Trainer
 
 __all__ = ["Described", "Sort", "described", "listed", "plain", "sorts"]
 
 PARTS = (NETS, HEADS, KINDS, AUGMENTS, OPTIMIZERS, SCHEDULES, AVERAGES, ACTIVATIONS, NORMS, INITIALIZATIONS)
-ALL = (*PARTS, METRICS, READERS, CHECKS)
+ALL = (*PARTS, METRICS, READERS, CHECKS, TRACKERS)
 TRAINING = "training"
 SETS = "sets"
 # Where the options of a thing of each sort are given on the command line.

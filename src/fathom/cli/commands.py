@@ -99,6 +99,7 @@ def _columns(command: Command) -> Command:
 @click.option("--ensemble", type=int, metavar="N", help="Train N networks together and average their answers.")
 @click.option("--folds", type=int, metavar="K", help="Cross-validate: K networks, one for each fold; 0 for none.")
 @click.option("--augment", metavar="A,B,C", help="auto, none, or names; see fathom list augmentations.")
+@click.option("--log", multiple=True, metavar="NAME", help="Where else to log: tensorboard or mlflow. *")
 @click.option("--set", multiple=True, metavar="KEY=VALUE", help="An option, as in net.dropout=0.2. *")
 @_columns
 @click.option("--seed", type=int, metavar="N", help="Decides all that is random.")
