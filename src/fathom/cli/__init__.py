@@ -78,9 +78,13 @@ def _status(arguments: Sequence[str]) -> int:
 
 
 def _run(arguments: Sequence[str]) -> int:
+    from fathom.cli import completion
     from fathom.cli.commands import fathom
     from fathom.progress import shown
 
+    answered = completion.answer(fathom)
+    if answered is not None:
+        return answered
     status = 0
     try:
         with shown(), fathom.make_context("fathom", list(arguments) or ["--help"]) as context:
