@@ -6,6 +6,7 @@ import json
 import math
 import os
 import re
+import time
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -36,7 +37,7 @@ UNLESS_SET = {
 }
 
 
-@TRACKERS.register("mlflow", package="mlflow", extra="track")
+@TRACKERS.register("mlflow", package="mlflow", extra="track", files=(RUN_ID,))
 class MLflow(Tracker):
     """A run of MLflow, where MLFLOW_TRACKING_URI or else MLflow's own default says.
 
@@ -110,8 +111,6 @@ class MLflow(Tracker):
         return run_id
 
     def _log(self, values: Mapping[str, float], step: int) -> None:
-        import time
-
         from mlflow.entities import Metric
 
         now_ms = int(time.time() * 1000)

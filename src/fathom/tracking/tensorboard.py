@@ -18,7 +18,7 @@ FOLDER = "tensorboard"
 SUMMARY = "summary"
 
 
-@TRACKERS.register("tensorboard", package="tensorboard", extra="track", kept=True)
+@TRACKERS.register("tensorboard", package="tensorboard", extra="track", kept=True, files=(FOLDER,))
 class TensorBoard(Tracker):
     """Event files for TensorBoard, in ``tensorboard/`` below the run's directory.
 
