@@ -95,7 +95,8 @@ def test_a_tracker_that_fails_costs_one_line_and_no_run(call: str, tmp_path: Pat
 def test_one_that_fails_leaves_the_other(notebook: list[tuple[Any, ...]], tmp_path: Path):
     pytest.importorskip("tensorboard")
     Notebook.fails_in = "looked"
-    fit(tmp_path / "run", ["notebook", "tensorboard"])
+    with pytest.warns(UserWarning, match="notebook no longer follows"):
+        fit(tmp_path / "run", ["notebook", "tensorboard"])
     assert any((tmp_path / "run/tensorboard/training").iterdir())
     assert "scored" not in [what for what, *_ in notebook]
 

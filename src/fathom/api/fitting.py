@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import partial
@@ -140,7 +141,7 @@ def _followed(model: Model, rows: Rows, asked: Config, directory: Path | None, s
     """Carry the run out, followed by the trackers that were asked for."""
     name = rows.source.name if directory is None else directory.resolve().name
     config = _explicit(asked, model)
-    with followed(asked.log, name, config, directory, say or (lambda line: None)) as followers:
+    with followed(asked.log, name, config, directory, say or warnings.warn) as followers:
         run = _carried_out(model, rows, asked, directory, _Watchers(say, followers))
         followers.scored(run.metrics, None if directory is None else directory / MODEL)
     return run
