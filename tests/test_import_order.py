@@ -16,7 +16,7 @@ SOURCE = Path(__file__).resolve().parents[1] / "src"
 
 # The rooms of src/fathom, as the design lists them: each imports only from what stands before it.
 ORDER = (
-    "errors", "registry", "runtime", "progress", "typeset", "specs", "signals", "data", "kinds", "inference", "schema",
+    "errors", "registry", "runtime", "typeset", "progress", "specs", "signals", "data", "kinds", "inference", "schema",
     "resampling", "checks", "nets", "heads", "augment", "layout", "network", "ensemble", "training", "tracking",
     "manifest", "model", "trust", "compress", "control", "federate", "deploy", "report", "config", "api", "sklearn",
     "cli",

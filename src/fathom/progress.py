@@ -17,6 +17,8 @@ from contextvars import ContextVar
 from types import TracebackType
 from typing import Any, TypeVar
 
+from fathom.typeset import set_to_width
+
 __all__ = ["Work", "one_by_one", "shown", "tell"]
 
 PATIENCE_S = 1.0
@@ -51,7 +53,7 @@ def shown(wanted: bool = True) -> Iterator[None]:
 def tell(line: str) -> None:
     """Write a line to stderr, above a bar where there is one; nothing where nobody looks."""
     if _SCREEN.get() is not None:
-        sys.stderr.write(f"{line}\n")
+        sys.stderr.write(f"{set_to_width(line)}\n")
         sys.stderr.flush()
 
 

@@ -143,7 +143,7 @@ def _flat(config: Mapping[str, Any], before: str = "") -> dict[str, str]:
     found: dict[str, str] = {}
     for key, value in config.items():
         name = f"{before}{key}"
-        if isinstance(value, Mapping) and name not in BY_COLUMN:
+        if isinstance(value, Mapping) and value and name not in BY_COLUMN:
             found |= _flat(value, f"{name}.")
         else:
             found[name] = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
