@@ -8,13 +8,14 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator
-from importlib.util import find_spec
 from pathlib import Path
-
-import click
-from click.shell_completion import CompletionItem, get_completion_class, shell_complete
+from typing import TYPE_CHECKING
 
 import fathom
+
+if TYPE_CHECKING:
+    import click
+    from click.shell_completion import CompletionItem
 
 __all__ = ["SHELLS", "VARIABLE", "answer", "data", "names", "one_of_sort", "registered", "runs", "script", "sorts"]
 
@@ -40,13 +41,15 @@ REGISTRIES = {
     "tracker": ("TRACKERS", "tracking"),
 }
 SETS = "set"
-SET = re.compile(r'^    "([\w-]+)": (?:NamedSet|KnownSet)\(', re.MULTILINE)
+SET = r'(?m)^    "([\w-]+)": (?:NamedSet|KnownSet)\('
 
-Complete = Callable[[click.Context, click.Parameter, str], list[CompletionItem]]
+Complete = Callable[["click.Context", "click.Parameter", str], "list[CompletionItem]"]
 
 
 def script(shell: str, command: click.Command) -> str:
     """What a shell reads so that it completes the command line."""
+    from click.shell_completion import get_completion_class
+
     found = get_completion_class(shell)
     assert found is not None, shell
     return found(command, {}, PROGRAM, VARIABLE).source()
@@ -55,13 +58,17 @@ def script(shell: str, command: click.Command) -> str:
 def answer(command: click.Command) -> int | None:
     """Answer a shell that asks what may follow; None where none asks."""
     asked = os.environ.get(VARIABLE)
-    return None if not asked else shell_complete(command, {}, PROGRAM, VARIABLE, asked)
+    if not asked:
+        return None
+    from click.shell_completion import shell_complete
+
+    return shell_complete(command, {}, PROGRAM, VARIABLE, asked)
 
 
 def registered(sort: str) -> list[str]:
     """The names of things of a sort, as the source registers them."""
     if sort == SETS:
-        return sorted({name for text in _sources("data") for name in SET.findall(text)})
+        return sorted({name for text in _sources("data") for name in re.findall(SET, text)})
     registry, room = REGISTRIES[sort]
     pattern = re.compile(rf'^@{registry}\.register\(\s*"([^"]+)"', re.MULTILINE)
     return sorted({name for text in _sources(room) for name in pattern.findall(text)})
@@ -91,6 +98,8 @@ def one_of_sort(context: click.Context, parameter: click.Parameter, typed: str) 
 
 def data(context: click.Context, parameter: click.Parameter, typed: str) -> list[CompletionItem]:
     """Completes data sets that have a name, and files."""
+    from click.shell_completion import CompletionItem
+
     sets = [name for name in registered(SETS) if name.startswith(typed)]
     if not sets:
         return [CompletionItem(typed, type="file")]
@@ -100,17 +109,22 @@ def data(context: click.Context, parameter: click.Parameter, typed: str) -> list
 
 def runs(context: click.Context, parameter: click.Parameter, typed: str) -> list[CompletionItem]:
     """Completes the directories of runs in runs/, and others."""
+    from click.shell_completion import CompletionItem
+
     found = [str(path.parent) for path in sorted(Path("runs").glob("*/config.toml"))]
     return _starting(typed, found) or [CompletionItem(typed, type="dir")]
 
 
 def _starting(typed: str, names: Iterable[str], before: str = "") -> list[CompletionItem]:
+    from click.shell_completion import CompletionItem
+
     return [CompletionItem(before + name) for name in names if name.startswith(typed)]
 
 
 def _sources(room: str) -> Iterator[str]:
     """The text of a room's files, and of what other packages add to fathom."""
     from importlib.metadata import entry_points
+    from importlib.util import find_spec
 
     assert fathom.__file__ is not None
     places = sorted((Path(fathom.__file__).parent / room).glob("*.py"))
