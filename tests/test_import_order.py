@@ -16,9 +16,10 @@ SOURCE = Path(__file__).resolve().parents[1] / "src"
 
 # The rooms of src/fathom, as the design lists them: each imports only from what stands before it.
 ORDER = (
-    "errors", "registry", "runtime", "specs", "signals", "data", "kinds", "inference", "schema", "resampling", "checks",
-    "nets", "heads", "augment", "layout", "network", "ensemble", "training", "manifest", "model", "trust", "compress",
-    "control", "federate", "deploy", "report", "config", "api", "sklearn", "cli",
+    "errors", "registry", "runtime", "typeset", "progress", "specs", "signals", "data", "kinds", "inference", "schema",
+    "resampling", "checks", "nets", "heads", "augment", "layout", "network", "ensemble", "training", "tracking",
+    "manifest", "model", "trust", "compress", "control", "federate", "deploy", "report", "config", "api", "sklearn",
+    "cli",
 )  # fmt: skip
 MEANING = frozenset({"data", "kinds", "inference", "schema", "resampling", "checks"})
 BANS = {"nets": MEANING, "heads": MEANING}

@@ -17,6 +17,7 @@ from fathom.layout import DEFAULT
 from fathom.model import SKILL
 from fathom.nets import NETS
 from fathom.registry import Choice, Registry, check_options, options_of
+from fathom.tracking import TRACKERS
 from fathom.training.budget import Budget
 from fathom.training.course import check_patience
 from fathom.training.engine import Trainer
@@ -55,6 +56,7 @@ class Config:
         folds: into how many folds the rows are cut, each network choosing by one of them; 0 holds rows out instead, and
             None cuts where rows are few and no share to hold out was named.
         monitor: what validation watches: "skill", or a metric's name.
+        log: the trackers that follow the run.
         training: the engine's options.
         valid: the share of rows held out to choose by.
         test: the share of rows held out for the final score, where no test data is given.
@@ -78,6 +80,7 @@ class Config:
     ensemble: int = 1
     folds: int | None = None
     monitor: str = SKILL
+    log: tuple[Choice, ...] = ()
     training: Mapping[str, Any] = field(default_factory=dict)
     valid: float = 0.15
     test: float = 0.15
@@ -149,6 +152,7 @@ class Config:
             net=_known(NETS, self.net),
             nets={place: _known(NETS, net) for place, net in self.nets.items()},
             head=_known(HEADS, self.head),
+            log=tuple(TRACKERS.checked(tracker) for tracker in self.log),
             heads={name: _known(HEADS, head) for name, head in self.heads.items()},
             kinds={name: KINDS.checked(kind) for name, kind in self.kinds.items()},
         )
@@ -177,6 +181,8 @@ def _converted(key: str, value: Any) -> Any:
         return _choice(value)
     if key == "augment":
         return chosen(value)
+    if key == "log":
+        return tuple(Choice.of(item) for item in (value if isinstance(value, list | tuple) else (value,)))
     if key == "kinds":
         return {name: Choice.of(item) for name, item in _table(key, value).items()}
     if key in ("nets", "heads"):

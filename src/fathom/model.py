@@ -26,6 +26,7 @@ from fathom.heads.temperature import checked_temperatures, temperature
 from fathom.kinds import UNSEEN
 from fathom.layout import Layout
 from fathom.manifest import FORMAT, MANIFEST, METRICS_FILE, NETWORK, SCHEMA, WEIGHTS, as_json, check_manifest
+from fathom.progress import Work
 from fathom.resampling import resampled_together
 from fathom.runtime import fsync_directory, seeded, write_atomic
 from fathom.schema import Schema
@@ -284,14 +285,16 @@ class Model:
     def _encoded(self, table: pa.Table, *, targets: bool) -> Iterator[tuple[int, TensorStore]]:
         """Rows encoded some after another, so that few are there at once; each with the number of its first row."""
         start, count = 0, ROWS_AT_ONCE[1]
-        while start == 0 or start < table.num_rows:
-            try:
-                store = self.schema.encode(table.slice(start, count), targets=targets, whole=False)
-            except SchemaError as error:
-                raise (SchemaError(f"{error} (counted from row {start:,})") if start else error) from error
-            yield start, store
-            start += count
-            count = max(ROWS_AT_ONCE[0], count * ENCODED_BYTES // max(1, store.size_bytes))
+        with Work("evaluating" if targets else "predicting", table.num_rows, "rows") as done:
+            while start == 0 or start < table.num_rows:
+                done(start)
+                try:
+                    store = self.schema.encode(table.slice(start, count), targets=targets, whole=False)
+                except SchemaError as error:
+                    raise (SchemaError(f"{error} (counted from row {start:,})") if start else error) from error
+                yield start, store
+                start += count
+                count = max(ROWS_AT_ONCE[0], count * ENCODED_BYTES // max(1, store.size_bytes))
 
     def _add_losses(self, store: TensorStore, totals: Totals) -> None:
         for batch in self._batches(store):

@@ -19,6 +19,7 @@ from fathom.data.store import TensorStore
 from fathom.errors import SchemaError, unknown_name
 from fathom.inference import infer_column
 from fathom.kinds import KINDS, Kind, Statistics
+from fathom.progress import one_by_one
 from fathom.registry import Choice
 from fathom.signals import WEIGHT, Batch, Ragged, Role, Samples, beside_key, input_key, pack_key, target_key
 
@@ -128,7 +129,8 @@ class Schema:
             whole: whether these are all the rows, so that not every weight may be 0.
         """
         weight, used = self.weights(table, whole=whole), self.of_role(Role.INPUT, Role.TARGET)
-        return {column.name: _counted(column, self._cells(table, column), weight) for column in used}
+        columns = one_by_one(used, "fitting columns", "columns")
+        return {column.name: _counted(column, self._cells(table, column), weight) for column in columns}
 
     def merge(self, first: Counts, second: Counts) -> Counts:
         """The statistics of two sets of rows together."""

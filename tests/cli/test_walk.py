@@ -15,7 +15,7 @@ from PIL import Image
 
 import fathom
 from fathom.cli import main
-from fathom.cli.text import WIDTH
+from fathom.typeset import WIDEST
 
 QUICK: dict[str, Any] = {"budget": "60steps", "measure": False, "baseline": False, "folds": 0}
 
@@ -57,7 +57,7 @@ def test_a_row_is_walked_from_the_runs_own_data(run: Path, capsys: pytest.Captur
     before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
     status, out, _ = shown(capsys, run, "--row", 3)
     assert status == 0
-    assert all(len(line) <= WIDTH for line in out.splitlines())
+    assert all(len(line) <= WIDEST for line in out.splitlines())
     rows = pa.csv.read_csv(run.parent / "table.csv").slice(3, 1).to_pylist()[0]
     assert f"truth of y  {rows['y']}" in out
     assert f"{rows['v']:.6g}" in out
@@ -124,7 +124,7 @@ def test_symptoms_are_shown_with_the_layers(run: Path, tmp_path: Path, capsys: p
     (ill / "depths.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     out = shown(capsys, ill)[1]
     assert "body.layers.0: 100% of its units are silent in every row: dying" in " ".join(out.split())
-    assert all(len(line) <= WIDTH for line in out.splitlines())
+    assert all(len(line) <= WIDEST for line in out.splitlines())
     (symptom,) = json.loads(shown(capsys, ill, "--json")[1])["symptoms"]
     assert symptom["name"] == "dying"
 

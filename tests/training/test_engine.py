@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from fathom.errors import ConfigError, Diverged, Interrupted
+from fathom.progress import shown
 from fathom.registry import Choice
 from fathom.training import SCHEDULES, course, plan
 from fathom.training.hooks import Hook, Moment, Progress
@@ -166,11 +167,13 @@ def test_patience_without_validation_rows_is_refused():
 
 
 def test_why_a_run_ended_early_is_told(capsys: pytest.CaptureFixture[str]):
-    run = trained("2000steps", scores=WORSE, patience=4, hooks=(Progress("training"),))
+    with shown():
+        run = trained("2000steps", scores=WORSE, patience=4, hooks=(Progress("training"),))
     assert run.outcome.ending == "validation had not improved for 4 looks (100 steps)"
     told = capsys.readouterr().err.splitlines()[-1]
     assert told.endswith("it ended early: validation had not improved for 4 looks (100 steps); kept: step 25")
-    run = trained("200steps", scores=BETTER, patience=4, hooks=(Progress("training"),))
+    with shown():
+        run = trained("200steps", scores=BETTER, patience=4, hooks=(Progress("training"),))
     assert run.outcome.ending == ""
     assert "early" not in capsys.readouterr().err
 

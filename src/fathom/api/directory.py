@@ -18,6 +18,7 @@ from fathom.api.rows import Rows, rows_fingerprint
 from fathom.config import Config
 from fathom.errors import ConfigError
 from fathom.runtime import exclusive, write_atomic
+from fathom.tracking import TRACKED
 from fathom.training.log import FILES
 
 __all__ = [
@@ -37,8 +38,9 @@ __all__ = [
 
 CONFIG, MODEL, LINEAR, DECISION = "config.toml", "model", "linear", "augment.json"
 FOLDS, SCORES = "folds", "scores.json"  # a directory for each fold, and beside them what they tell together
+SAYS_NOTHING = ("versions", "log")  # of what a run computes
 # What a run writes last stands first and is deleted first, so that a killed deletion leaves the run at an earlier time.
-OURS = (MODEL, LINEAR, FOLDS, "checkpoints", *FILES, "plan.json", DECISION, CONFIG)
+OURS = (MODEL, LINEAR, FOLDS, *TRACKED, "checkpoints", *FILES, "plan.json", DECISION, CONFIG)
 
 
 def check_directory(
@@ -170,7 +172,7 @@ def _versions() -> dict[str, str]:
 
 def _differences(before: Any, now: Any, key: str = "") -> list[str]:
     if isinstance(before, dict) and isinstance(now, dict):
-        names = [name for name in {**before, **now} if name != "versions"]
+        names = [name for name in {**before, **now} if name not in SAYS_NOTHING]
         return [
             found
             for name in names

@@ -21,11 +21,13 @@ from fathom.data.selection import Selection, is_large
 from fathom.errors import SchemaError, listed, unknown_name
 from fathom.schema import Schema
 from fathom.signals import Role
+from fathom.typeset import aligned, one_line, shortened
 
-__all__ = ["FEWEST_ROWS_TO_SPLIT", "Examination", "Say", "examine"]
+__all__ = ["FEWEST_ROWS_TO_SPLIT", "Examination", "Say", "columns_shown", "examine"]
 
 FEWEST_ROWS_TO_SPLIT = 10
 NO_TARGET = ("none",)
+MOST_COLUMNS, LONGEST_NAME = 40, 28
 
 Say = Callable[[str], None]
 
@@ -82,7 +84,7 @@ def examine(source: Source, test: Source | None, asked: Config, say: Say, *, lim
     if test is not None:
         others, more = _bounded({"test": _only(test)}, asked.seed)
         given["test"], drawn = _with_groups(others["test"], roles), (*drawn, *more)
-    say(_as_lines(schema))
+    say(columns_shown(schema.rows()))
     _check_inputs(schema, roles)
     _check_columns(schema, given)
     _check_classes(schema, given["train"])
@@ -213,11 +215,9 @@ def _counts(source: Source) -> str:
     return f"{rows}, {counted(train.num_columns, 'column')}"
 
 
-def _as_lines(schema: Schema) -> str:
-    """The table of columns, roles, kinds and reasons that is shown before training."""
-    rows = [("column", "role", "kind", "because"), *schema.rows()]
-    shown = rows if len(rows) <= 42 else [*rows[:40], (f"... {len(rows) - 40} more", "", "", "")]
-    widths = [min(28, max(len(row[k]) for row in shown)) for k in range(3)]
-    return "\n".join(
-        "  ".join(cell[:w].ljust(w) for cell, w in zip(row, widths, strict=False)) + f"  {row[3]}" for row in shown
-    )
+def columns_shown(columns: Sequence[Sequence[str]]) -> str:
+    """The table of columns: name, role, kind and reason of each, as it is shown before training."""
+    shown = columns if len(columns) <= MOST_COLUMNS + 1 else columns[:MOST_COLUMNS]
+    more = [(f"... {len(columns) - len(shown):,} more", "", "", "")] if len(shown) < len(columns) else []
+    rows = [(shortened(one_line(name), LONGEST_NAME), *others) for name, *others in shown]
+    return aligned([("column", "role", "kind", "because"), *rows, *more])

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -34,10 +35,12 @@ from fathom.heads import HEADS, METRICS
 from fathom.kinds import KINDS
 from fathom.layout import Layout, choose_layout
 from fathom.model import SKILL, Model
+from fathom.progress import shown
 from fathom.registry import Choice
 from fathom.runtime import default_device, seed_from
 from fathom.schema import Schema
 from fathom.signals import MEMBER_WEIGHT, Role
+from fathom.tracking import Followers, followed, require
 from fathom.training.budget import DEFAULT_SECONDS, Budget
 from fathom.training.engine import Outcome, Task, Trainer
 from fathom.training.hooks import Hook, Progress
@@ -46,6 +49,7 @@ from fathom.training.symptoms import symptoms
 
 __all__ = ["fit", "fit_rows", "layout_for", "model_for", "train_on"]
 
+TRAINING = "training"
 LINEAR_STEPS = (200, 2000)
 LINEAR_EPOCHS = 60
 LINEAR_BATCH = 256
@@ -92,11 +96,13 @@ def fit(
         config, test = {**config, "test": test}, None
     asked = Config.of({"target": target, **config} if target is not None else config)
     tell = say or (lambda line: None)
+    require(asked.log, kept=out is not None)
     if out is not None:
         check_directory(Path(out), resume=resume, overwrite=overwrite)
-    others = None if test is None else read(test, **accepted_options(test, asked.reading))
-    rows = prepare(read(source, **asked.reading), others, asked, tell)
-    run = fit_rows(rows, replace(asked, folds=rows.folds), out, resume=resume, overwrite=overwrite, say=say)
+    with shown(say is not None):
+        others = None if test is None else read(test, **accepted_options(test, asked.reading))
+        rows = prepare(read(source, **asked.reading), others, asked, tell)
+        run = fit_rows(rows, replace(asked, folds=rows.folds), out, resume=resume, overwrite=overwrite, say=say)
     run.seconds = time.perf_counter() - started
     return run
 
@@ -121,29 +127,40 @@ def fit_rows(
     if Budget.parse(asked.budget).open_ended:
         tell(_open_ended(watched=rows.valid is not None or bool(asked.folds)))
     if out is None:
-        run = _carried_out(model, rows, asked, None, say)
+        run = _followed(model, rows, asked, None, say)
     else:
         # Opened only now: a mistake in what was asked for deletes no earlier run and leaves no empty directory.
         with locked(Path(out)):
             directory = open_directory(Path(out), resume=resume, overwrite=overwrite)
             record(directory, _explicit(asked, model), rows)
-            run = _carried_out(model, rows, asked, directory, say)
+            run = _followed(model, rows, asked, directory, say)
     if asked.training.get("group_l1"):
         tell(columns_told(run.model))
     run.seconds = time.perf_counter() - started
     return run
 
 
-def _carried_out(model: Model, rows: Rows, asked: Config, directory: Path | None, say: Say | None) -> Run:
+def _followed(model: Model, rows: Rows, asked: Config, directory: Path | None, say: Say | None) -> Run:
+    """Carry the run out, followed by the trackers that were asked for."""
+    name = rows.source.name if directory is None else directory.resolve().name
+    config = _explicit(asked, model)
+    with followed(asked.log, name, config, directory, say or warnings.warn) as followers:
+        run = _carried_out(model, rows, asked, directory, _Watchers(say, followers))
+        followers.scored(run.metrics, None if directory is None else directory / MODEL)
+    return run
+
+
+def _carried_out(model: Model, rows: Rows, asked: Config, directory: Path | None, watchers: _Watchers) -> Run:
     """Train the model, or one for each fold, and the linear one, score them, and keep them."""
+    train = partial(_train, watchers=watchers)
     if asked.folds:
-        train, together = partial(_train, say=say), partial(_train_together, say=say)
+        together = partial(_train_together, watchers=watchers)
         model, outcome, folds = cross_validated(rows, asked, directory, model_for, train, together)
     else:
-        outcome, folds = _train(model, rows, asked, directory, say), None
+        outcome, folds = train(model, rows, asked, directory, TRAINING), None
         if rows.valid is not None:
             model.calibrate(rows.valid)
-    linear = _linear(model, rows, asked, directory) if asked.baseline else None
+    linear = _linear(model, rows, asked, directory, watchers.say) if asked.baseline else None
     scored = rows.test if folds or rows.test is not None or not asked.test else rows.valid
     if scored is not None:
         model.metrics = model.evaluate(scored, linear=linear, seed=asked.seed)
@@ -205,23 +222,37 @@ def _explicit(asked: Config, model: Model) -> dict[str, Any]:
     }
 
 
-def _train(model: Model, rows: Rows, asked: Config, directory: Path | None, say: Say | None) -> Outcome:
-    """Train a network on a run's rows, shown to whoever is told anything."""
+@dataclass(frozen=True)
+class _Watchers:
+    """Who is told of a run: a person, who also sees how far it is, and trackers."""
+
+    say: Say | None
+    followers: Followers
+
+    def hooks(self, what: str, asked: Config) -> tuple[Hook, ...]:
+        """What looks on while something is trained."""
+        ends_early = Budget.parse(asked.budget).open_ended or bool(asked.training.get("patience"))
+        progress = (Progress(what, at_most=ends_early),) if self.say else ()
+        return (*progress, *self.followers.hooks(what))
+
+
+def _train(
+    model: Model, rows: Rows, asked: Config, directory: Path | None, what: str, *, watchers: _Watchers
+) -> Outcome:
+    """Train a network on a run's rows."""
     valid = None if rows.valid is None else model.prepared(rows.valid)
-    hooks = (Progress("training"),) if say else ()
-    with training_store(model, rows, directory, show=bool(hooks)) as train:
-        return train_on(model, train, valid, asked, directory, hooks, say)
+    with training_store(model, rows, directory) as train:
+        return train_on(model, train, valid, asked, directory, watchers.hooks(what, asked), watchers.say)
 
 
 def _train_together(
-    model: Model, table: pa.Table, fold_of: np.ndarray, asked: Config, directory: Path | None, say: Say | None
+    model: Model, table: pa.Table, fold_of: np.ndarray, asked: Config, directory: Path | None, *, watchers: _Watchers
 ) -> Outcome:
     """Train a stack, each member of which learns from all rows but its fold's, and is watched on those."""
     store = model.prepared(table)
     own = F.one_hot(torch.from_numpy(fold_of)).float()  # (N, M)
     learned, watched = (store.holding({**store.tensors, MEMBER_WEIGHT: weight}) for weight in (1 - own, own))
-    hooks = (Progress("training"),) if say else ()
-    return train_on(model, learned, watched, asked, directory, hooks, say)
+    return train_on(model, learned, watched, asked, directory, watchers.hooks(TRAINING, asked), watchers.say)
 
 
 def train_on(
@@ -276,7 +307,7 @@ def _validate(model: Model, store: TensorStore, monitor: str) -> tuple[float, di
     return value if METRICS.get(monitor).facts["higher"] else -value, {monitor: value}
 
 
-def _linear(model: Model, rows: Rows, asked: Config, directory: Path | None) -> Model | None:
+def _linear(model: Model, rows: Rows, asked: Config, directory: Path | None, say: Say | None) -> Model | None:
     """The linear model of the same columns and heads, trained a little while; loaded where it was trained before."""
     place = None if directory is None else directory / LINEAR
     if place is not None and place.exists():
@@ -293,7 +324,11 @@ def _linear(model: Model, rows: Rows, asked: Config, directory: Path | None) -> 
     simple = replace(
         asked, training=LINEAR_TRAINING, measure=False, augment=(), budget=_linear_budget(rows.train.num_rows)
     )
-    _train(linear, _few(rows), simple, None, None)
+    few = _few(rows)
+    valid = None if few.valid is None else linear.prepared(few.valid)
+    hooks = (Progress("linear model", ends=False),) if say else ()
+    with training_store(linear, few, None) as train:
+        train_on(linear, train, valid, simple, None, hooks)
     if place is not None:
         linear.save(place)
     return linear

@@ -36,7 +36,7 @@ from fathom.training.engine import Outcome
 __all__ = ["Folds", "cross_validated", "read_folds"]
 
 Build = Callable[[Schema, Config, int], Model]
-Train = Callable[[Model, Rows, Config, Path | None], Outcome]
+Train = Callable[[Model, Rows, Config, Path | None, str], Outcome]
 TrainTogether = Callable[[Model, pa.Table, np.ndarray, Config, Path | None], Outcome]
 
 
@@ -90,7 +90,7 @@ def cross_validated(
         asked: says how many folds.
         directory: of the run, each fold having one of its own in it; a fold that was trained is not trained again.
         build: a network that was not trained.
-        train: trains one on rows, into a directory.
+        train: trains one on rows, into a directory, and is told what that is, in words.
         train_together: trains a stack on rows of which the fold is told, (N,), into a directory.
 
     Returns:
@@ -179,7 +179,8 @@ def _one_after_another(
         else:
             if place is not None:
                 place.mkdir(parents=True, exist_ok=True)
-            outcome = train(model, replace(rows, schema=schema, train=others, valid=held_out), own, place)
+            what = f"fold {number + 1} of {len(parts)}"
+            outcome = train(model, replace(rows, schema=schema, train=others, valid=held_out), own, place, what)
         judged.append(_judged(model, table, scored[number], asked.seed))
         if place is not None and not (place / MODEL).exists():
             model.save(place / MODEL)

@@ -17,6 +17,7 @@ from fathom.data.selection import Selection, is_large, rows_within
 from fathom.data.splits import random_split
 from fathom.errors import SchemaError
 from fathom.kinds.times import time_reader
+from fathom.progress import one_by_one
 from fathom.runtime import in_parallel, memory_limit_bytes, seed_from
 from fathom.schema import Column, Counts, Schema
 from fathom.signals import Role
@@ -60,11 +61,11 @@ def fit_large(schema: Schema, rows: Selection) -> Schema:
         SchemaError: a cell does not fit its column's kind, or every weight is 0.
     """
     counts: dict[str, Any] = {}
-    for column in schema.of_role(Role.INPUT, Role.TARGET):
+    for column in one_by_one(schema.of_role(Role.INPUT, Role.TARGET), "fitting columns", "columns"):
         alone = Schema((column, *schema.of_role(Role.WEIGHT)))
         cells = Selection(rows.table.select([column.name for column in alone.columns]), rows.kept)
-        counted: Counts = reduce(alone.merge, in_parallel(partial(alone.count, whole=False), cells.pieces()))
-        counts[column.name] = counted[column.name]
+        found: Counts = reduce(alone.merge, in_parallel(partial(alone.count, whole=False), cells.pieces()))
+        counts[column.name] = found[column.name]
     if schema.weight is not None and not any(pc.any(pc.greater(p[schema.weight], 0)).as_py() for p in rows.pieces()):
         raise SchemaError(f"column {schema.weight!r} holds weights; every one is 0")
     return schema.fit_counted(counts)

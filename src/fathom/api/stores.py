@@ -14,12 +14,12 @@ from pathlib import Path
 import pyarrow as pa
 
 from fathom.api.rows import Rows
-from fathom.data.progress import Counted
 from fathom.data.selection import Selection
 from fathom.data.sharded import SHARD_BYTES, ShardedStore, write_shards
 from fathom.data.store import Store, TensorStore
 from fathom.errors import Diverged, InputError, SourceError
 from fathom.model import Model
+from fathom.progress import Work
 from fathom.runtime import cache_directory, memory_limit_bytes
 
 __all__ = ["training_store"]
@@ -32,7 +32,7 @@ ROWS_MEASURED, FEWEST_ROWS_IN_FILES = 256, 4096
 
 
 @contextmanager
-def training_store(model: Model, rows: Rows, directory: Path | None, *, show: bool) -> Iterator[Store]:
+def training_store(model: Model, rows: Rows, directory: Path | None) -> Iterator[Store]:
     """The training rows encoded, in memory where they fit into it.
 
     Files stand in the cache, and are gone when the block ends well; those of a run with a directory stay when it is
@@ -42,7 +42,6 @@ def training_store(model: Model, rows: Rows, directory: Path | None, *, show: bo
         model: encodes, and computes what no training changes.
         rows: the rows of the run.
         directory: the run's, or None.
-        show: whether progress is shown.
     """
     train = rows.train if isinstance(rows.train, Selection) else Selection(rows.train)
     row_bytes = _row_bytes(model, train) if train.num_rows >= FEWEST_ROWS_IN_FILES else 0.0
@@ -51,21 +50,21 @@ def training_store(model: Model, rows: Rows, directory: Path | None, *, show: bo
         yield model.prepared(rows.train)
         return
     with _place(model, rows, directory) as place:
-        store = _written(model, train, place, max(1, int(SHARD_BYTES / max(row_bytes, 1.0))), show=show)
+        store = _written(model, train, place, max(1, int(SHARD_BYTES / max(row_bytes, 1.0))))
         try:
             yield store
         finally:
             store.close()
 
 
-def _written(model: Model, train: Selection, place: Path, rows_per_shard: int, *, show: bool) -> ShardedStore:
+def _written(model: Model, train: Selection, place: Path, rows_per_shard: int) -> ShardedStore:
     cuts = train.cuts(rows_per_shard)
 
     def encode(number: int) -> TensorStore:
         return model.prepared(train.between(*cuts[number]), whole=False)
 
-    with Counted("encoding", len(cuts), "shards", show=show) as told:
-        write_shards(place, len(cuts), encode, told)
+    with Work("encoding", len(cuts), "shards") as done:
+        write_shards(place, len(cuts), encode, done)
     return ShardedStore(place)
 
 

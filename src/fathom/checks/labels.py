@@ -13,6 +13,7 @@ from fathom.checks.check import CHECKS, Finding, counted, percent
 from fathom.checks.examined import Examined, codes_of
 from fathom.checks.features import dense_features, texts, word_features
 from fathom.checks.leaks import leaking
+from fathom.progress import one_by_one
 from fathom.registry import Range
 from fathom.schema import Column
 
@@ -153,7 +154,7 @@ def _out_of_fold(
 ) -> np.ndarray:
     """(N, K) probabilities of each row's classes, told by models that learned from trusted rows of other folds."""
     told = np.zeros((len(classes), classes.max() + 1))
-    for fold in range(FOLDS):
+    for fold in one_by_one(range(FOLDS), "checking labels", "folds"):
         learned = np.flatnonzero((folds != fold) & trusted)
         learned = learned[:: max(1, -(-len(learned) // most))]
         others = np.flatnonzero(folds == fold)

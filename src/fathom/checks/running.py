@@ -11,6 +11,7 @@ import numpy as np
 from fathom.checks.check import CHECKS, SEVERITIES, Finding, counted
 from fathom.checks.examined import Examined
 from fathom.errors import ConfigError
+from fathom.progress import one_by_one
 from fathom.registry import Entry
 
 __all__ = ["brief", "checked_choices", "run_checks"]
@@ -38,7 +39,7 @@ def run_checks(
     """
     asked = checked_choices(asked or {})
     found: list[Finding] = []
-    for entry in CHECKS:
+    for entry in one_by_one(list(CHECKS), "checking", "checks", even=False):
         options = asked.get(entry.name, {})
         if isinstance(options, bool) or not _has(examined, entry.facts["needs"]):
             continue

@@ -13,6 +13,7 @@ from fathom.data.source import base_of
 from fathom.errors import SourceError
 from fathom.kinds import KINDS
 from fathom.kinds.pictures import grey_copy, pictures_in
+from fathom.progress import Work
 from fathom.runtime import available_threads
 
 __all__ = ["MOST_PICTURES", "SIDE", "Thumbnails", "thumbnails"]
@@ -52,8 +53,11 @@ def thumbnails(table: pa.Table, name: str) -> Thumbnails:
         column = KINDS.get("image").factory.locate(column, base)
     if len(rows) < len(column):
         column = column.take(pa.array(rows))
-    with ThreadPoolExecutor(available_threads()) as pool:
-        seen = list(pool.map(_seen, pictures_in(column), chunksize=64))
+    seen: list[tuple[np.ndarray, tuple[int, int], bool]] = []
+    with ThreadPoolExecutor(available_threads()) as pool, Work("opening pictures", len(column), "pictures") as done:
+        for picture in pool.map(_seen, pictures_in(column), chunksize=64):
+            done(len(seen))
+            seen.append(picture)
     pixels = np.stack([small for small, _, _ in seen]).astype(np.float32)
     return Thumbnails(rows, pixels, np.array([size for _, size, _ in seen]), np.array([blank for *_, blank in seen]))
 

@@ -78,11 +78,16 @@ def _status(arguments: Sequence[str]) -> int:
 
 
 def _run(arguments: Sequence[str]) -> int:
+    from fathom.cli import completion
     from fathom.cli.commands import fathom
+    from fathom.progress import shown
 
+    answered = completion.answer(fathom)
+    if answered is not None:
+        return answered
     status = 0
     try:
-        with fathom.make_context("fathom", list(arguments) or ["--help"]) as context:
+        with shown(), fathom.make_context("fathom", list(arguments) or ["--help"]) as context:
             fathom.invoke(context)
     except click.exceptions.Exit as asked:  # --help and --version end so
         status = asked.exit_code

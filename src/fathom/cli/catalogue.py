@@ -11,7 +11,7 @@ from typing import Any
 
 from fathom.augment import AUGMENTS
 from fathom.checks import CHECKS
-from fathom.cli.text import WIDTH, aligned, bold
+from fathom.cli.text import bold
 from fathom.data import READERS
 from fathom.data.source import KnownSet
 from fathom.errors import ConfigError, unknown_name
@@ -19,13 +19,15 @@ from fathom.heads import HEADS, METRICS
 from fathom.kinds import KINDS
 from fathom.nets import ACTIVATIONS, INITIALIZATIONS, NETS, NORMS
 from fathom.registry import Choice, Entry, Option, Registry, options_of
+from fathom.tracking import TRACKERS
 from fathom.training import AVERAGES, OPTIMIZERS, SCHEDULES
 from fathom.training.engine import Trainer
+from fathom.typeset import aligned, width
 
 __all__ = ["Described", "Sort", "described", "listed", "plain", "sorts"]
 
 PARTS = (NETS, HEADS, KINDS, AUGMENTS, OPTIMIZERS, SCHEDULES, AVERAGES, ACTIVATIONS, NORMS, INITIALIZATIONS)
-ALL = (*PARTS, METRICS, READERS, CHECKS)
+ALL = (*PARTS, METRICS, READERS, CHECKS, TRACKERS)
 TRAINING = "training"
 SETS = "sets"
 # Where the options of a thing of each sort are given on the command line.
@@ -58,10 +60,10 @@ class Described:
         """As a person reads it."""
         parts = [bold(f"{self.what} {self.name}".strip())]
         facts = _facts_words(self.what, self.facts)
-        parts += [textwrap.fill(facts, WIDTH)] if facts else []
+        parts += [textwrap.fill(facts, width())] if facts else []
         paragraphs, about = _split_doc(self.doc)
         for paragraph in paragraphs:
-            parts += ["", textwrap.fill(paragraph, WIDTH)]
+            parts += ["", textwrap.fill(paragraph, width())]
         return "\n".join([*parts, "", *self._options_lines(about)])
 
     def _options_lines(self, about: Mapping[str, str]) -> list[str]:
@@ -73,7 +75,7 @@ class Described:
         for name, option in self.options.items():
             lines.append(f"  {bold(name)} = {option.default_text}")
             words = [*([about[name]] if name in about else []), f"allowed: {_allowed(option)}"]
-            lines += [textwrap.fill(line, WIDTH, initial_indent=" " * 6, subsequent_indent=" " * 6) for line in words]
+            lines += [textwrap.fill(line, width(), initial_indent=" " * 6, subsequent_indent=" " * 6) for line in words]
         return lines
 
     def _example(self) -> str:
@@ -108,9 +110,7 @@ def sorts(what: str | None) -> list[Sort]:
 
 def listed(found: list[Sort]) -> str:
     """Names, facts and summaries, for a person."""
-    return "\n\n".join(
-        f"{bold(sort.name)}\n{aligned([(f'  {name}', words) for name, words in sort.rows])}" for sort in found
-    )
+    return "\n\n".join(f"{bold(sort.name)}\n{aligned(sort.rows, indent=2)}" for sort in found)
 
 
 def plain(found: list[Sort]) -> dict[str, Any]:

@@ -12,13 +12,16 @@ from typing import Any
 import click
 
 from fathom import __version__
+from fathom.cli import completion
 from fathom.cli.printing import harmless
 from fathom.errors import InputError, unknown_name
+from fathom.typeset import set_to_width
 
 __all__ = ["fathom"]
 
 Command = Callable[..., None]
 LONGEST_NAME = 80
+NETS, HEADS = completion.names("net"), completion.names("head")
 
 
 class _Commands(click.Group):
@@ -90,15 +93,27 @@ def _columns(command: Command) -> Command:
 
 
 @fathom.command(short_help="Train a network on data.")
-@click.argument("data")
+@click.argument("data", shell_complete=completion.data)
 @click.option("--target", multiple=True, metavar="COLUMN", help="Column to predict; 'none' rebuilds the inputs. *")
 @click.option("--test", metavar="DATA", help="Rows for the final score, instead of some held out.")
 @click.option("--budget", metavar="BUDGET", help="2m, 20epochs or 5000steps; else until it stops improving.")
-@click.option("--net", metavar="NAME", help="A network; see fathom list nets.")
-@click.option("--head", metavar="NAME", help="A head; see fathom list heads.")
+@click.option("--net", metavar="NAME", help="A network; see fathom list nets.", shell_complete=NETS)
+@click.option("--head", metavar="NAME", help="A head; see fathom list heads.", shell_complete=HEADS)
 @click.option("--ensemble", type=int, metavar="N", help="Train N networks together and average their answers.")
 @click.option("--folds", type=int, metavar="K", help="Cross-validate: K networks, one for each fold; 0 for none.")
-@click.option("--augment", metavar="A,B,C", help="auto, none, or names; see fathom list augmentations.")
+@click.option(
+    "--augment",
+    metavar="A,B,C",
+    help="auto, none, or names; see fathom list augmentations.",
+    shell_complete=completion.names("augmentation"),
+)
+@click.option(
+    "--log",
+    multiple=True,
+    metavar="NAME",
+    help="A tracker; see fathom list trackers. *",
+    shell_complete=completion.names("tracker"),
+)
 @click.option("--set", multiple=True, metavar="KEY=VALUE", help="An option, as in net.dropout=0.2. *")
 @_columns
 @click.option("--seed", type=int, metavar="N", help="Decides all that is random.")
@@ -134,7 +149,7 @@ def fit(
 
 
 @fathom.command(short_help="Try many nets and options, and keep the best.")
-@click.argument("data")
+@click.argument("data", shell_complete=completion.data)
 @click.option("--target", multiple=True, metavar="COLUMN", help="Column to predict; 'none' rebuilds the inputs. *")
 @click.option("--test", metavar="DATA", help="Rows for the final score, instead of some held out.")
 @click.option("--trials", type=int, metavar="N", help="How many in all; 50, or as many as the budget has time for.")
@@ -144,8 +159,8 @@ def fit(
 @click.option("--workers", type=int, metavar="N", help="Processes that run trials at once; one unless said.")
 @click.option("--storage", metavar="URL", help="A database that several machines share.")
 @click.option("--study", metavar="NAME", help="The study's name in it.")
-@click.option("--net", metavar="NAME", help="A network; else those that fit are tried.")
-@click.option("--head", metavar="NAME", help="A head; see fathom list heads.")
+@click.option("--net", metavar="NAME", help="A network; else those that fit are tried.", shell_complete=NETS)
+@click.option("--head", metavar="NAME", help="A head; see fathom list heads.", shell_complete=HEADS)
 @click.option("--set", multiple=True, metavar="KEY=VALUE", help="An option that stays as it is said. *")
 @_columns
 @click.option("--seed", type=int, metavar="N", help="Decides all that is random.")
@@ -181,7 +196,7 @@ def tune(
 
 
 @fathom.command(short_help="Look for what is wrong with data.")
-@click.argument("data")
+@click.argument("data", shell_complete=completion.data)
 @click.option("--target", multiple=True, metavar="COLUMN", help="Column to predict; 'none' for no target. *")
 @click.option("--test", metavar="DATA", help="Rows on which the network would be scored.")
 @click.option("--set", multiple=True, metavar="KEY=VALUE", help="An option, as in checks.labels=false. *")
@@ -211,8 +226,8 @@ def check(data: str, test: str | None, *, as_json: bool, **said: Any) -> None:
 
 
 @fathom.command(short_help="Predict the target of new rows.")
-@click.argument("run")
-@click.argument("data")
+@click.argument("run", shell_complete=completion.runs)
+@click.argument("data", shell_complete=completion.data)
 @click.option("--out", metavar="FILE", help="A .csv, .parquet or .jsonl; else CSV on stdout.")
 @_reading
 @_as_json
@@ -242,8 +257,8 @@ def predict(run: str, data: str, out: str | None, *, as_json: bool, **said: Any)
 
 
 @fathom.command(short_help="Score a network on rows that have the target.")
-@click.argument("run")
-@click.argument("data")
+@click.argument("run", shell_complete=completion.runs)
+@click.argument("data", shell_complete=completion.data)
 @_reading
 @_as_json
 def evaluate(run: str, data: str, *, as_json: bool, **said: Any) -> None:
@@ -267,7 +282,7 @@ def evaluate(run: str, data: str, *, as_json: bool, **said: Any) -> None:
 
 
 @fathom.command(short_help="Test which of several networks is better.")
-@click.argument("runs", nargs=-1, required=True, metavar="RUN RUN... [DATA]")
+@click.argument("runs", nargs=-1, required=True, metavar="RUN RUN... [DATA]", shell_complete=completion.runs)
 @_reading
 @_as_json
 def compare(runs: tuple[str, ...], *, as_json: bool, **said: Any) -> None:
@@ -295,7 +310,7 @@ def _runs_and_data(places: tuple[str, ...]) -> tuple[list[str], str | None]:
 
 
 @fathom.command("list", short_help="List the nets, kinds, checks, data sets, ...")
-@click.argument("what", required=False)
+@click.argument("what", required=False, shell_complete=completion.sorts)
 @_as_json
 def list_(what: str | None, *, as_json: bool) -> None:
     """List what can be chosen by name: all of it, or one sort, such as nets, kinds,
@@ -307,8 +322,8 @@ def list_(what: str | None, *, as_json: bool) -> None:
 
 
 @fathom.command(short_help="Show the options of one of them.")
-@click.argument("what")
-@click.argument("name", required=False)
+@click.argument("what", shell_complete=completion.sorts)
+@click.argument("name", required=False, shell_complete=completion.one_of_sort)
 @_as_json
 def show(what: str, name: str | None, *, as_json: bool) -> None:
     """Show one thing's options, as in fathom show net mlp or show reader csv.
@@ -322,7 +337,7 @@ def show(what: str, name: str | None, *, as_json: bool) -> None:
 
 
 @fathom.command(short_help="Show what a trained network is made of.")
-@click.argument("run")
+@click.argument("run", shell_complete=completion.runs)
 @click.option("--row", type=int, metavar="N", help="Walk row N, from 0, through the network and back.")
 @click.option("--rate", type=float, metavar="R", help="Learning rate of the plain step that --row shows.")
 @click.option("--filters", metavar="FILE.png", help="Paint the filters of the first convolution.")
@@ -361,21 +376,35 @@ def demo(out: str, *, as_json: bool) -> None:
     """Train a network to read handwritten digits, and use it."""
     from fathom.cli.demo import demonstrate
 
-    answer = demonstrate(out, _say if as_json else click.echo)
+    answer = demonstrate(out, _say if as_json else _print)
     if as_json:
         _print(answer)
 
 
+@fathom.command("completion", short_help="Print what completes commands in a shell.")
+@click.argument("shell", type=click.Choice(completion.SHELLS))
+def completion_(shell: str) -> None:
+    """Print the script that completes fathom's commands, options and names.
+
+    \b
+    bash: add to ~/.bashrc                        eval "$(fathom completion bash)"
+    zsh:  add to ~/.zshrc                         eval "$(fathom completion zsh)"
+    fish: fathom completion fish > ~/.config/fish/completions/fathom.fish
+    """
+    click.echo(completion.script(shell, fathom))
+
+
 def _say(line: str) -> None:
-    click.echo(harmless(line), err=True)
+    click.echo(set_to_width(harmless(line)), err=True)
 
 
 def _print(result: dict[str, Any] | str) -> None:
-    if not isinstance(result, str):
-        import json
+    if isinstance(result, str):
+        click.echo(set_to_width(harmless(result)))
+        return
+    import json
 
-        result = json.dumps(result, indent=2, ensure_ascii=False, allow_nan=False)
-    click.echo(harmless(result))
+    click.echo(harmless(json.dumps(result, indent=2, ensure_ascii=False, allow_nan=False)))
 
 
 def _default_place(data: str, targets: Iterable[str]) -> str:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 
 from fathom.api.comparing import Compared
-from fathom.cli.text import aligned, bold, number
+from fathom.cli.text import bold, number
 from fathom.heads.pairing import SIGNIFICANT, Comparison, Difference
+from fathom.typeset import aligned, one_line, shortened
 
 __all__ = ["told"]
 
@@ -23,7 +24,7 @@ def told(found: Compared) -> str:
     for target, metrics in found.targets.items():
         head = ("  ", *names)
         rows = [(f"  {one.metric}", *map(number, one.values)) for one in metrics]
-        parts += [bold(f"{target}, on the same {found.rows:,} rows"), aligned([head, *rows])]
+        parts += [bold(f"{shortened(one_line(target), 40)}, on the same {found.rows:,} rows"), aligned([head, *rows])]
         for k in range(len(metrics[0].differences)):
             parts.append(_pair(metrics, k))
     return "\n".join([*parts, *_legend(found)])

@@ -11,8 +11,9 @@ import numpy as np
 import pyarrow as pa
 
 from fathom.api import fit, load
-from fathom.cli.text import aligned, bold, scored
+from fathom.cli.text import bold, scored
 from fathom.data import read
+from fathom.typeset import aligned
 
 __all__ = ["demonstrate"]
 

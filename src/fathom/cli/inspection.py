@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -14,15 +14,17 @@ from torch import Tensor, nn
 
 from fathom.api import Run, plain_scores
 from fathom.api.columns import columns_kept
-from fathom.cli.text import WIDTH, aligned, bold, scored
+from fathom.cli.text import bold, scored
 from fathom.model import Model
 from fathom.signals import Role, Signal, to_device
 from fathom.training.diagnostics import read_depths
 from fathom.training.symptoms import Symptom, symptoms
+from fathom.typeset import aligned, one_line, shortened, width
 
 __all__ = ["Inspection", "Layer", "inspected"]
 
 ROWS_SENT = 2
+LONGEST_NAME = 32
 
 
 @dataclass(frozen=True)
@@ -70,16 +72,16 @@ class Inspection:
 
     def text(self) -> str:
         """As a person reads it."""
-        columns = [(f"  {name}", role, kind, reason) for name, role, kind, reason in self.model.schema.rows()]
-        layers = [(f"  {x.name}", x.what, _shape_words(x), f"{x.parameters:>11,}") for x in self.layers]
-        layers = [("  layer", "what", "gives", f"{'parameters':>11}"), *layers]
-        lines = _table(layers) + f"\n  {self.total:,} parameters in all"
+        columns = [(_name(row[0]), *row[1:]) for row in self.model.schema.rows()]
+        layers = [(_name(x.name), x.what, _shape_words(x), f"{x.parameters:>11,}") for x in self.layers]
+        layers = [("layer", "what", "gives", f"{'parameters':>11}"), *layers]
         kept = columns_kept(self.model)
         if kept is not None and len(kept) < len(self.model.schema.of_role(Role.INPUT)):
-            columns += [("  kept", "", "", ", ".join(kept) or "none")]
-        parts = [bold("columns"), aligned(columns), "", bold("layers (B rows at a time)"), lines]
+            columns += [("kept", "", "", ", ".join(kept) or "none")]
+        parts = [bold("columns"), aligned(columns, indent=2), "", bold("layers (B rows at a time)")]
+        parts += [aligned(layers, indent=2), f"  {self.total:,} parameters in all"]
         if self.symptoms:
-            words = (f"  {line}" for symptom in self.symptoms for line in textwrap.wrap(symptom.words, WIDTH - 2))
+            words = (f"  {line}" for symptom in self.symptoms for line in textwrap.wrap(symptom.words, width() - 2))
             parts += ["", bold("while it was trained"), *words]
         if self.model.metrics:
             parts += ["", scored(self.model.metrics, "on the rows held out when it was trained")]
@@ -132,7 +134,5 @@ def _shape_words(layer: Layer) -> str:
     return "" if layer.shape is None else f"({', '.join([rows, *map(str, layer.shape)])})"
 
 
-def _table(rows: Sequence[Sequence[str]]) -> str:
-    """Columns side by side, none of them wrapped."""
-    widths = [max(len(row[k]) for row in rows) for k in range(len(rows[0]))]
-    return "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)
+def _name(name: str) -> str:
+    return shortened(one_line(name), LONGEST_NAME)

@@ -1,4 +1,4 @@
-"""What a person reads: tables of 80 columns, scores, and what to do next."""
+"""What a person reads: scores, and what to do next."""
 
 from __future__ import annotations
 
@@ -6,19 +6,18 @@ import math
 import os
 import shlex
 import sys
-import textwrap
 import tomllib
-from collections.abc import Sequence
 
 from fathom.api import Run
 from fathom.api.directory import CONFIG
 from fathom.api.folding import Folds
 from fathom.heads import METRICS
 from fathom.model import Metric, Scores
+from fathom.typeset import aligned, one_line, shortened
 
-__all__ = ["WIDTH", "aligned", "bold", "fingerprint_of", "fitted", "number", "scored"]
+__all__ = ["bold", "fingerprint_of", "fitted", "number", "scored"]
 
-WIDTH = 80
+LONGEST_TITLE = 40
 
 
 def fitted(run: Run) -> str:
@@ -31,11 +30,11 @@ def fitted(run: Run) -> str:
         parts = ["too few rows to hold some out for a score; evaluate it on others"]
     place = shlex.quote(str(run.directory))
     commands = [
-        (f"  fathom predict {place} NEW.csv", "predict other rows"),
-        (f"  fathom evaluate {place} NEW.csv", "score it on other rows"),
-        (f"  fathom inspect {place}", "see what it is made of"),
+        (f"fathom predict {place} NEW.csv", "predict other rows"),
+        (f"fathom evaluate {place} NEW.csv", "score it on other rows"),
+        (f"fathom inspect {place}", "see what it is made of"),
     ]
-    parts += [f"The run is in {place}, after {run.seconds:.1f} s. Next:", aligned(commands)]
+    parts += [f"The run is in {place}, after {run.seconds:.1f} s. Next:", aligned(commands, indent=2)]
     return "\n".join(parts)
 
 
@@ -54,8 +53,7 @@ def _folded(folds: Folds) -> str:
         for name, metric in metrics.items():
             mean, deviation = folds.spread(target, name)
             rows.append((name, f"{number(mean)} ± {number(deviation)}", " ".join(_cells(name, metric)[1:3])))
-        lines = (f"  {line}" for line in aligned(rows).splitlines())
-        parts.append("\n".join([bold(f"{_title(target)}, over {len(folds.scores)} folds"), *lines]))
+        parts += [bold(f"{_title(target)}, over {len(folds.scores)} folds"), aligned(rows, indent=2)]
     return "\n".join(parts)
 
 
@@ -63,24 +61,10 @@ def scored(scores: Scores, where: str) -> str:
     """One table a target, and a line on how to read them."""
     parts = []
     for target, metrics in scores.items():
-        cells = [_cells(name, metric) for name, metric in metrics.items()]
-        lines = aligned(cells, gap=1).splitlines()
-        parts.append("\n".join([bold(f"{_title(target)}, {where}"), *(f"  {line}" for line in lines)]))
+        rows = [_cells(name, metric) for name, metric in metrics.items()]
+        parts += [bold(f"{_title(target)}, {where}"), aligned(rows, gap=1, indent=2)]
         parts += _notes(target, metrics)
     return "\n".join([*parts, _legend(scores)])
-
-
-def aligned(rows: Sequence[Sequence[str]], *, gap: int = 2) -> str:
-    """Columns side by side; the last is wrapped to what is left of the width."""
-    widths = [max(len(row[k]) for row in rows) for k in range(len(rows[0]) - 1)] if rows else []
-    start = sum(widths) + gap * len(widths)
-    lines = []
-    for row in rows:
-        front = (" " * gap).join(cell.ljust(width) for cell, width in zip(row, widths, strict=False))
-        wrapped = textwrap.wrap(row[-1], max(24, WIDTH - start)) or [""]
-        lines.append((front + " " * gap + wrapped[0] if widths else wrapped[0]).rstrip())
-        lines += [" " * start + line for line in wrapped[1:]]
-    return "\n".join(lines)
 
 
 def bold(words: str) -> str:
@@ -112,7 +96,8 @@ def _title(target: str) -> str:
     """The target as a person calls it; what is rebuilt goes by the name of its tensor."""
     if target.startswith("pack/"):
         return f"{target.removeprefix('pack/')} columns, rebuilt"
-    return f"{target.removeprefix('input/')}, rebuilt" if target.startswith("input/") else target
+    name = shortened(one_line(target.removeprefix("input/")), LONGEST_TITLE)
+    return f"{name}, rebuilt" if target.startswith("input/") else name
 
 
 def _cells(name: str, metric: Metric) -> tuple[str, ...]:

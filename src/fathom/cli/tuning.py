@@ -11,8 +11,9 @@ from typing import Any
 from fathom.api import Run, Tuning
 from fathom.api.tuned import Trial
 from fathom.cli.settings import config_from
-from fathom.cli.text import aligned, bold, number, scored
+from fathom.cli.text import bold, number, scored
 from fathom.errors import ConfigError, unknown_name
+from fathom.typeset import aligned
 
 __all__ = ["asked_from", "tuned"]
 
@@ -49,7 +50,7 @@ def tuned(found: Tuning) -> str:
     better = "more" if found.higher else "less"
     title = f"{len(found.trials):,} trials by {found.metric} on the rows to choose by ({better} is better)"
     rows = [("trial", found.metric, "seconds", "otherwise than the defaults"), *map(_row, _shown(found))]
-    parts = [bold(title), *(f"  {line}" for line in aligned(rows).splitlines()), _counted(found)]
+    parts = [bold(title), aligned(rows, indent=2), _counted(found)]
     shares = [(name, share) for name, share in found.importance.items() if share >= LEAST_SHARE][:SHOWN_SHARES]
     if shares:
         parts.append("  what mattered: " + ", ".join(f"{name} {share:.0%}" for name, share in shares))
@@ -97,7 +98,7 @@ def _counted(found: Tuning) -> str:
             ended[_brief(trial)] = ended.get(_brief(trial), 0) + 1
     complete = sum(trial.value is not None for trial in found.trials)
     words = [f"{complete:,} ran to their end", *(f"{count:,} {reason}" for reason, count in ended.items())]
-    return aligned([("  " + "; ".join(words),)])
+    return "  " + "; ".join(words)
 
 
 def _brief(trial: Trial) -> str:
@@ -139,8 +140,8 @@ def _next_steps(found: Tuning) -> list[str]:
         return []
     place = shlex.quote(str(found.directory))
     commands = [
-        (f"  fathom predict {place}/best NEW.csv", "predict other rows with the winner"),
-        (f"  fathom fit DATA --config {place}/best.toml", "train it again, longer or on more rows"),
-        ("  fathom tune ... --resume --trials N", "add trials"),
+        (f"fathom predict {place}/best NEW.csv", "predict other rows with the winner"),
+        (f"fathom fit DATA --config {place}/best.toml", "train it again, longer or on more rows"),
+        ("fathom tune ... --resume --trials N", "add trials"),
     ]
-    return [f"The study is in {place}, after {found.seconds:.1f} s. Next:", aligned(commands)]
+    return [f"The study is in {place}, after {found.seconds:.1f} s. Next:", aligned(commands, indent=2)]

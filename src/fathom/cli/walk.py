@@ -8,8 +8,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from typing import Any
 
-from fathom.cli.text import WIDTH, aligned, bold, number
+from fathom.cli.text import bold, number
 from fathom.trust.walk import Passed, Walk
+from fathom.typeset import aligned, width
 
 __all__ = ["plain", "told"]
 
@@ -30,7 +31,7 @@ def told(walk: Walk, row: int) -> str:
     parts += ["", bold("forward: what each layer gives"), *map(_passed, walk.layers)]
     parts += ["", bold("answer, truth, loss"), _pairs(walk.answer), _pairs(_named("truth", walk.truth))]
     parts += [_pairs(_losses(walk)), "", bold("backward: from the loss to the inputs"), _backward(walk)]
-    parts += [textwrap.indent(textwrap.fill(BACKWARDS, WIDTH - 2), "  "), "", bold("one step by this row alone")]
+    parts += [textwrap.indent(textwrap.fill(BACKWARDS, width() - 2), "  "), "", bold("one step by this row alone")]
     return "\n".join([*parts, _pairs(_steps(walk))])
 
 
@@ -41,7 +42,7 @@ def _passed(layer: Passed) -> str:
     body = f"mean {mean}, deviation {deviation}, {low} to {high}, {layer.zeros:.0%} zeros"
     more = " ..." if math.prod(layer.shape) > len(layer.first) else ""
     values = " ".join(map(number, layer.first)) + more
-    return f"{head}\n{textwrap.indent(textwrap.fill(f'{body}: {values}', WIDTH - 6), '      ')}"
+    return f"{head}\n{textwrap.indent(textwrap.fill(f'{body}: {values}', width() - 6), '      ')}"
 
 
 def _losses(walk: Walk) -> Iterator[tuple[str, str]]:

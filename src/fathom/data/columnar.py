@@ -14,6 +14,7 @@ from fathom.data.readers import READERS
 from fathom.data.source import IMAGE_TYPE, Source, source_of_file
 from fathom.data.spool import Spool, is_large_file
 from fathom.errors import SourceError
+from fathom.progress import Work
 
 __all__ = ["ArrowStream", "read_arrow", "read_parquet", "read_stream", "source_of_table", "unfolded"]
 
@@ -44,7 +45,7 @@ def read_parquet(place: Path) -> Source:
 
     with parquet.ParquetFile(place) as file:
         if is_large_file(place, PARQUET_GROWTH):
-            return source_of_pieces(_pieces(file.iter_batches(ROWS_AT_ONCE)), place)
+            return source_of_pieces(_counted(_pieces(file.iter_batches(ROWS_AT_ONCE)), file.metadata.num_rows), place)
         return source_of_table(file.read(), place)
 
 
@@ -80,6 +81,15 @@ def _pieces(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
     for batch in batches:
         for start in range(0, batch.num_rows, ROWS_AT_ONCE):
             yield pa.Table.from_batches([batch.slice(start, ROWS_AT_ONCE)])
+
+
+def _counted(pieces: Iterable[pa.Table], rows: int) -> Iterator[pa.Table]:
+    with Work("reading", rows, "rows") as done:
+        count = 0
+        for piece in pieces:
+            done(count)
+            yield piece
+            count += piece.num_rows
 
 
 @READERS.register("stream", takes=ArrowStream)

@@ -23,6 +23,7 @@ from fathom.data.source import Source, source_of_file
 from fathom.data.spool import Spool, is_large_file
 from fathom.data.types import ColumnType, Evidence, as_it_stands, cast, decide, evidence, file_mark, merge
 from fathom.errors import SourceError, listed, unknown_name
+from fathom.progress import one_by_one
 from fathom.registry import Range
 from fathom.runtime import in_parallel
 
@@ -116,9 +117,8 @@ def column_types(
         text: columns that are text as they stand.
         decimal: what stands before fractions where the cells leave it open, or "auto".
     """
-    found = {
-        name: _evidence(column, missing) for name, column in zip(names, cells.columns, strict=True) if name not in text
-    }
+    columns = [(name, column) for name, column in zip(names, cells.columns, strict=True) if name not in text]
+    found = {name: _evidence(column, missing) for name, column in one_by_one(columns, "finding types", "columns")}
     mark = _fraction_mark(file_mark(found.values()), delimiter) if decimal == "auto" else decimal
     return {name: decide(found[name], mark) if name in found else as_it_stands(missing) for name in names}
 

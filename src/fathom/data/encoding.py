@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import codecs
+import io
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 
 from fathom.errors import SourceError
+from fathom.progress import Work
 
 __all__ = ["Encoding", "encodings_of", "first_bytes", "open_bytes", "told_encoding", "whole_text"]
 
 GZIP = b"\x1f\x8b"
 CHUNK_BYTES = 1 << 22
+FOLLOWED_BYTES = 1 << 24
+"""A smaller file is read before anybody could see how far."""
 
 BYTE_ORDER_MARKS = (
     (b"\xef\xbb\xbf", "utf-8"),
@@ -37,12 +42,36 @@ UNDECODED = re.compile("[\udc80-\udcff]")
 
 
 @contextmanager
-def open_bytes(place: Path) -> Iterator[pa.NativeFile]:
-    """The bytes of a file, unpacked where it is packed with gzip, whatever its name says."""
+def open_bytes(place: Path, work: str = "reading") -> Iterator[pa.NativeFile]:
+    """The bytes of a file, unpacked where it is packed with gzip, whatever its name says.
+
+    Args:
+        place: of the file.
+        work: what is done with them, for the progress that is shown.
+    """
     with place.open("rb") as file:
         packed = _is_packed(file.read(len(GZIP)))
-    with pa.input_stream(str(place), compression="gzip" if packed else None) as stream:
-        yield stream
+    with ExitStack() as stack:
+        done = stack.enter_context(Work(work, place.stat().st_size, "bytes"))
+        source: Any = str(place)
+        if done.is_watched and place.stat().st_size > FOLLOWED_BYTES:
+            source = pa.PythonFile(_Followed(stack.enter_context(place.open("rb", buffering=0)), done), mode="r")
+        yield stack.enter_context(pa.input_stream(source, compression="gzip" if packed else None))
+
+
+class _Followed(io.RawIOBase):
+    """A file, whose work is told how far it was read."""
+
+    def __init__(self, file: io.FileIO, done: Work) -> None:
+        self._file, self._done = file, done
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: memoryview) -> int | None:  # type: ignore[override]
+        count = self._file.readinto(buffer)
+        self._done(self._file.tell())
+        return count
 
 
 def _is_packed(start: bytes) -> bool:

@@ -69,7 +69,7 @@ def check_quotes(place: Path, layout: Layout, cells: pa.Table) -> None:
         return
     if not layout.quoting.after_blanks:
         _check_no_quote_after_blanks(place, layout, cells)
-    with open_bytes(place) as stream, long_cells():
+    with open_bytes(place, "looking at quotes") as stream, long_cells():
         stream.read(layout.header_bytes)
         reader = csv_rows(decoded_lines(stream, layout), layout.delimiter, layout.quoting, strict=True)
         try:
@@ -104,7 +104,7 @@ def _stands_in_file(place: Path, layout: Layout, pattern: str) -> bool:
         return True
     found = re.compile(pattern.encode(layout.encoding))
     before = b""
-    with open_bytes(place) as stream:
+    with open_bytes(place, "looking at quotes") as stream:
         stream.read(layout.header_bytes)
         while chunk := bytes(stream.read(CHUNK_BYTES)):
             text = before + chunk

@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from fathom.progress import one_by_one
 from fathom.runtime import memory_limit_bytes
 
 __all__ = ["Selection", "is_large", "rows_within"]
@@ -71,7 +72,8 @@ class Selection:
 
     def pieces(self) -> Iterator[pa.Table]:
         """The selected rows, in order, a piece at a time."""
-        for start in range(0, self.table.num_rows, self.piece_rows):
+        starts = range(0, self.table.num_rows, self.piece_rows)
+        for start in one_by_one(starts, "looking at rows", "pieces"):
             yield self.between(start, start + self.piece_rows)
 
     def cuts(self, rows: int) -> list[tuple[int, int]]:

@@ -17,9 +17,9 @@ from typing import Any
 
 import pyarrow as pa
 
-from fathom.data.progress import Counted
 from fathom.data.selection import LARGE_SHARE
 from fathom.errors import SourceError
+from fathom.progress import Work
 from fathom.runtime import cache_directory, exclusive, fsync_directory, in_parallel, memory_limit_bytes
 
 __all__ = ["Spool", "is_large_file", "read_together"]
@@ -178,9 +178,11 @@ class Spool:
         def one(number: int) -> None:
             self._write_shard(name, number, make(self._one_mapped(source, number)))
 
-        with Counted(told, count, "shards", show=True) as progress:
-            for done, _ in enumerate(in_parallel(one, missing), start=count - len(missing) + 1):
-                progress(done)
+        first = count - len(missing)
+        with Work(told, count, "shards") as done:
+            done(first)
+            for number, _ in enumerate(in_parallel(one, missing), start=first + 1):
+                done(number)
         return self._mapped(name, count)
 
     def _write_shard(self, name: str, number: int, shard: pa.Table) -> None:

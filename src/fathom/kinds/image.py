@@ -101,7 +101,7 @@ class Image(Kind):
     @classmethod
     def check(cls, column: pa.ChunkedArray) -> None:
         if pixel_shape(column.type) is None:
-            each(decoded_size, pictures_in(column))
+            each(decoded_size, column)
 
     @classmethod
     def merge(cls, first: Statistics, second: Statistics) -> Statistics:
@@ -137,7 +137,7 @@ class Image(Kind):
         if whole is not None:
             sizes = torch.tensor(self._size).expand(len(whole), 2).contiguous()
             return {"": torch.from_numpy(whole), "size": sizes}
-        rows = each(self._encode_one, pictures_in(column))
+        rows = each(self._encode_one, column)
         pixels = (
             np.stack([row[0] for row in rows]) if rows else np.empty((0, self.state["channels"], *self._size), np.uint8)
         )

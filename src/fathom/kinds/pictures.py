@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import struct
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 
 from fathom.errors import SourceError, first_line
+from fathom.progress import Work
 from fathom.runtime import available_threads
 
 __all__ = ["Held", "decoded_size", "each", "grey_copy", "opened", "pictures_in", "pixel_shape"]
@@ -152,8 +153,8 @@ def _eight_bits(array: np.ndarray) -> np.ndarray:
     return np.clip(array * factor, 0, 255).astype(np.uint8)
 
 
-def each(encode: Callable[[Any], Row], pictures: Iterable[Any]) -> list[Row]:
-    """Encode every picture, in threads.
+def each(encode: Callable[[Any], Row], column: pa.ChunkedArray) -> list[Row]:
+    """Encode every picture of a column, in threads.
 
     Raises:
         SourceError: some cannot be read; it counts them, and names the first.
@@ -165,8 +166,11 @@ def each(encode: Callable[[Any], Row], pictures: Iterable[Any]) -> list[Row]:
         except SourceError as error:
             return error
 
-    with ThreadPoolExecutor(available_threads()) as pool:
-        rows = list(pool.map(tried, pictures))
+    rows: list[Row | SourceError] = []
+    with ThreadPoolExecutor(available_threads()) as pool, Work("opening pictures", len(column), "pictures") as done:
+        for row in pool.map(tried, pictures_in(column)):
+            done(len(rows))
+            rows.append(row)
     damaged = [row for row in rows if isinstance(row, SourceError)]
     if damaged:
         raise SourceError(

@@ -139,7 +139,7 @@ class Trainer:
         self._depths = Depths(task.module) if diagnostics else None
         self._seen: list[Mapping[str, Any]] = []  # by a run without a directory
         self._best_weights: dict[str, Tensor] | None = None
-        self._now = RunState()
+        self._now, self._logged = RunState(), dict[str, float]()
 
     def run(self, budget: Budget) -> Outcome:
         """Train, resuming from the directory's checkpoint where there is one; the module ends with its best weights.
@@ -276,8 +276,8 @@ class Trainer:
             if best:
                 self._best_weights = self._weights()
         loss = now.loss_sum / max(1, now.loss_count)
-        values = {"step": now.step, "epoch": batches.epoch, "loss": loss, "rate": factor, **now.scores}
-        self._log.write(values, {"elapsed_s": clock.seconds})
+        self._logged = {"step": now.step, "epoch": batches.epoch, "loss": loss, "rate": factor, **now.scores}
+        self._log.write(self._logged, {"elapsed_s": clock.seconds})
         now.loss_sum, now.loss_count = 0.0, 0
         # What came after the best weights was no better, so the cool-down starts from them.
         if self._course.begins_to_end(plan, now) and self._best_weights is not None:
@@ -324,9 +324,8 @@ class Trainer:
 
     def _tell(self, what: str, plan: Plan, batches: Drawn, clock: Clock) -> None:
         now, last = self._now, self._course.last_step(plan, self._now)
-        moment = Moment(
-            now.step, last, batches.epoch, now.loss, now.scores, clock.seconds, plan.seconds, now.best_step, now.ending
-        )
+        at = (now.step, last, batches.epoch, now.loss, now.scores, clock.seconds)
+        moment = Moment(*at, plan.seconds, now.best_step, now.ending, self._logged)
         for hook in self._task.hooks:
             getattr(hook, what)(moment)
 

@@ -1,16 +1,14 @@
-"""What may watch a run: progress for a person now; whatever else needs to look on, later."""
+"""What may watch a run: progress for a person, and whatever else needs to look on."""
 
 from __future__ import annotations
 
 import math
-import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+
+from fathom.progress import Work, tell
 
 __all__ = ["Hook", "Moment", "Progress"]
-
-LINE_SECONDS = 30.0  # between lines, where no terminal shows the bar
 
 
 @dataclass(frozen=True)
@@ -27,6 +25,7 @@ class Moment:
         seconds: the clock that the run keeps to, or None.
         best_step: where validation was best; 0 where it was not watched.
         ending: why training ends before its last planned step, in words, or nothing.
+        logged: what the log says of the last look: "step", "epoch", "loss", "rate", and the validation scores.
     """
 
     step: int
@@ -38,6 +37,7 @@ class Moment:
     seconds: float | None
     best_step: int = 0
     ending: str = ""
+    logged: Mapping[str, float] = field(default_factory=dict)
 
 
 class Hook:
@@ -57,51 +57,36 @@ class Hook:
 
 
 class Progress(Hook):
-    """A bar with an estimate of the time left, on stderr; without a terminal, a line now and then.
+    """Training as work whose progress is shown, and a line when it is over.
 
     Args:
-        label: what is being trained, in front of the bar.
+        label: what is being trained.
+        at_most: whether it may end before its last planned step.
+        ends: whether a line is told when it is over.
     """
 
-    def __init__(self, label: str) -> None:
-        self._label = label
-        self._bar: Any = None
-        self._task: Any = None
-        self._told_s = 0.0
+    def __init__(self, label: str, *, at_most: bool = False, ends: bool = True) -> None:
+        self._label, self._at_most, self._ends = label, at_most, ends
+        self._work: Work | None = None
 
     def started(self, moment: Moment) -> None:
-        from rich.console import Console
-        from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-
-        console = Console(stderr=True)
-        columns = [TextColumn("{task.description}"), BarColumn(10), TextColumn("{task.percentage:>3.0f}%")]
-        columns += [TextColumn("{task.fields[words]}"), TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn()]
-        self._bar = Progress(*columns, console=console, disable=not console.is_terminal, transient=True)
-        self._bar.start()
-        self._task = self._bar.add_task(self._label, total=1.0, words="")
-        self._told_s = moment.elapsed_s
+        self._work = Work(self._label, 1.0, at_most=self._at_most)
+        self._work.__enter__()
         self.ticked(moment)
 
     def ticked(self, moment: Moment) -> None:
-        if self._bar is None:
-            return
-        self._bar.update(self._task, completed=_share_done(moment), words=_few_words(moment))
-        if self._bar.disable and moment.elapsed_s - self._told_s > LINE_SECONDS:
-            self._told_s = moment.elapsed_s
-            self._tell(f"{_share_done(moment):.0%}, {_words(moment)}")
+        if self._work is not None:
+            self._work(_share_done(moment), f"epoch {moment.epoch:.1f}{_score(moment)}")
 
     def closed(self) -> None:
-        if self._bar is not None:
-            self._bar.stop()
+        if self._work is not None:
+            self._work.__exit__(None, None, None)
+            self._work = None
 
     def finished(self, moment: Moment) -> None:
         self.closed()
-        if self._bar is not None:
-            self._tell(f"{_words(moment)}, {moment.elapsed_s:.1f} s{_ending(moment)}")
-
-    def _tell(self, words: str) -> None:
-        sys.stderr.write(f"{self._label}: {words}\n")
-        sys.stderr.flush()
+        if self._ends:
+            tell(f"{self._label}: {_words(moment)}, {moment.elapsed_s:.1f} s{_ending(moment)}")
 
 
 def _share_done(moment: Moment) -> float:
@@ -112,11 +97,6 @@ def _share_done(moment: Moment) -> float:
 def _ending(moment: Moment) -> str:
     best = f"; kept: step {moment.best_step:,}" if moment.best_step else ""
     return f"; it ended early: {moment.ending}{best}" if moment.ending else best
-
-
-def _few_words(moment: Moment) -> str:
-    """What fits beside the bar in 80 columns."""
-    return f"epoch {moment.epoch:.1f}{_score(moment)}"
 
 
 def _score(moment: Moment) -> str:
