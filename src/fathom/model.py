@@ -161,7 +161,10 @@ class Model:
         Raises:
             SchemaError: no row has a target.
         """
-        judged, rows = self.judged(table, linear)
+        return self.scores_on(table, *self.judged(table, linear), seed=seed)
+
+    def scores_on(self, table: pa.Table, judged: Mapping[str, Judged], rows: np.ndarray, *, seed: int = 0) -> Scores:
+        """What ``evaluate`` returns, by the answers that ``judged`` gave to the same rows."""
         groups = resampled_together(self.schema, table, rows)
         losses: Totals = {}
         if len(judged) < len(self.network.head_names):
