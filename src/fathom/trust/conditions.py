@@ -21,7 +21,8 @@ from fathom.signals import Role
 
 __all__ = ["Coded", "coded_columns"]
 
-NUM_RANGES = 10  # as many rows in each, as far as values are distinct
+NUM_RANGES = (4, 10)  # as many rows in each, as far as values are distinct
+ROWS_OF_RANGE = 200  # fewer rows are cut into fewer ranges: of many that are tried, chance shows some as bad
 MOST_VALUES = 30
 MICROSECONDS_A_DAY = 86_400 * 10**6
 
@@ -120,9 +121,13 @@ def _of_numbers(
     """
     known = np.isfinite(values)
     distinct = np.unique(values[known])
-    cuts = np.unique(np.quantile(values[known], np.linspace(0, 1, NUM_RANGES + 1)[1:-1])) if known.any() else distinct
-    starts = np.unique(np.searchsorted(distinct, cuts)) if len(distinct) > NUM_RANGES else np.arange(len(distinct))
+    most = min(max(len(values) // ROWS_OF_RANGE, NUM_RANGES[0]), NUM_RANGES[1])
+    starts = np.arange(len(distinct))
+    if len(distinct) > most:
+        starts = np.unique(np.searchsorted(distinct, np.quantile(values[known], np.linspace(0, 1, most + 1)[1:-1])))
     starts = starts[starts > 0]
+    if not len(starts) and len(distinct) > 1:
+        starts = np.array([1])  # most rows have the lowest value: the others are one range
     edges = np.array([between(distinct[k - 1], distinct[k]) for k in starts])
     ranges = len(edges) + 1
     codes = np.where(known, np.searchsorted(edges, values, side="right"), ranges)

@@ -26,7 +26,9 @@ from fathom.signals import Role, pack_key
 __all__ = ["MOST_COLUMNS", "Importance", "importances"]
 
 MOST_ROWS, MOST_COLUMNS = 2000, 60
-REPEATS, RESAMPLES = 5, 200
+MOST_ANSWERS = 120_000  # of rows, shuffled again and again: many columns are looked at on fewer rows
+REPEATS, RESAMPLES = 3, 200
+DECIMALS = 12  # beyond, sums of the same numbers differ by their order
 
 
 @dataclass(frozen=True)
@@ -59,14 +61,15 @@ def importances(
     Args:
         model: with targets; where no input column holds plain values there is no importance.
         table: rows with every input and target.
-        rows: (N,) int64, those that have a target; MOST_ROWS of more are drawn.
+        rows: (N,) int64, those that have a target; MOST_ROWS of more are drawn, or fewer where columns are many.
         seed: of the rows, the shuffles and the intervals.
     """
     columns = model.schema.of_role(Role.INPUT)
     if not any(column.packed for column in columns):
         return [], ()
     generator = np.random.default_rng(seed)
-    chosen = rows if len(rows) <= MOST_ROWS else np.sort(generator.choice(rows, MOST_ROWS, replace=False))
+    most = min(MOST_ROWS, MOST_ANSWERS // (REPEATS * min(len(columns), MOST_COLUMNS)))
+    chosen = rows if len(rows) <= most else np.sort(generator.choice(rows, most, replace=False))
     table = table.take(pa.array(chosen))
     judged, samples = model.judged(table)
     quoted = {name: str(HEADS.get(model.layout.heads[name].name).facts["metrics"][0]) for name in judged}
@@ -161,4 +164,6 @@ def _told(
         drawn = drops[1:][np.isfinite(drops[1:])]
         low, high = np.quantile(drawn, [0.025, 0.975]) if len(drawn) else (np.nan, np.nan)
         if np.isfinite(drops[0]):
-            yield Importance(column, metric, float(drops[0]), float(low), float(high))
+            yield Importance(
+                column, metric, *(float(np.round(value, DECIMALS) + 0.0) for value in (drops[0], low, high))
+            )

@@ -1,13 +1,14 @@
 """Where answers are worse than elsewhere: slices of rows that one or two conditions describe, found by search.
 
-All conditions on single columns and all pairs of them are tried (Chung et al. 2020, Slice Finder, search alike), and
-a slice is told only where chance would hardly show one so bad anywhere: by Welch's t-test (1947) of the rows' errors
-inside and outside, corrected for every slice that was tried (Bonferroni), one for single conditions and one for pairs.
+All conditions on single columns and all pairs of them are tried, as Slice Finder does (Chung et al. 2020), each by
+Welch's t-test of the rows' errors inside and outside. Of so many some look bad by chance: the false discovery rate is
+controlled (Benjamini and Hochberg 1995), for single conditions and for pairs. Where no slice is bad, that is the chance
+that any is told.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import combinations
 from typing import Any, NamedTuple
@@ -19,13 +20,16 @@ from fathom.heads.intervals import score
 from fathom.heads.number_metrics import quantiles_of
 from fathom.trust.answered import Answered
 from fathom.trust.conditions import Coded
-from fathom.trust.welch import FEWEST_ROWS, Errors, is_worse, moments, p_of, t_of
+from fathom.trust.welch import FEWEST_ROWS, Errors, Tested, is_worse, moments, p_of, tested
 
 __all__ = ["Slice", "fewest_rows", "row_errors", "worst_slices"]
 
 MOST_SLICES = 8
 MOST_COLUMNS = 50
-CHANCE = 0.01  # that a slice is told where none is worse
+CHANCE = 0.02
+LIKELY = 2.0  # t from which on p is looked up
+STANDARD_ERRORS = 3.0  # by which a slice may be less bad than it looks: so few rows do not go before many
+FEWEST_CUT = 0.1  # of the rows of one condition that the other must leave out
 BEST_OF_PAIR, MOST_CANDIDATES = 3, 2000
 NEW_SHARE = 0.5  # of a slice's rows that stand in none told before it
 
@@ -63,12 +67,12 @@ class _Candidate(NamedTuple):
     """A slice that chance hardly explains.
 
     Attributes:
-        t: how far its mean error lies above that of the others, in standard errors.
-        level: the p above which it would be chance.
+        excess: how far its mean error lies above that of the others, at least.
+        level: the p above which it might be chance.
         conditions: that it has.
     """
 
-    t: float
+    excess: float
     level: float
     conditions: Conditions
 
@@ -125,31 +129,41 @@ def _candidates(columns: Sequence[Coded], errors: Errors) -> Iterator[_Candidate
     """Every single condition and the best pairs of each two columns that pass the test."""
     rows = len(errors.error)
     total, fewest = moments(np.zeros(rows, np.int64), 1, errors)[:, 0], fewest_rows(rows)
-    singles, pairs = [], []
+    singles: dict[tuple[int, ...], Tested] = {}
+    pairs: dict[tuple[int, ...], Tested] = {}
     for k, column in enumerate(columns):
         sums = _ranged(moments(column.codes, column.count + 1, errors), column, axis=1)
-        singles.append(((k,), t_of(sums, total, fewest)))
+        singles[k,] = tested(sums, total, fewest)
     for (i, one), (j, other) in combinations(enumerate(columns), 2):
         both = one.codes * (other.count + 1) + other.codes
         cells = moments(both, (one.count + 1) * (other.count + 1), errors)
         cells = cells.reshape(len(cells), one.count + 1, other.count + 1)
-        pairs.append(((i, j), t_of(_ranged(_ranged(cells, one, axis=1), other, axis=2), total, fewest)))
-    for tried, most in ((singles, None), (pairs, BEST_OF_PAIR)):
-        level = CHANCE / 2 / max(1, sum(int(np.isfinite(t).sum()) for _, (t, _) in tried))
-        for places, (t, freedom) in tried:
-            yield from _passing(places, t, freedom, level, most)
+        pairs[i, j] = tested(_ranged(_ranged(cells, one, axis=1), other, axis=2), total, fewest)
+    yield from _passing(singles, None)
+    yield from _passing(pairs, BEST_OF_PAIR)
 
 
-def _passing(
-    places: tuple[int, ...], t: np.ndarray, freedom: np.ndarray, level: float, most: int | None
-) -> Iterator[_Candidate]:
-    """The conditions on given columns that pass a level, at most so many."""
-    likely = np.argwhere(np.nan_to_num(t, nan=0.0) > 2)
-    likely = likely[p_of(t[tuple(likely.T)], freedom[tuple(likely.T)]) < level]
-    best = likely[np.argsort(-t[tuple(likely.T)], kind="stable")][:most]
-    for condition in best:
-        named = zip(places, map(int, condition), strict=True)
-        yield _Candidate(float(t[tuple(condition)]), level, tuple(named))
+def _passing(tried: Mapping[tuple[int, ...], Tested], most: int | None) -> Iterator[_Candidate]:
+    """Of each column, or pair of columns, at most so many conditions that pass the level of all that were tried."""
+    level = _level(list(tried.values()))
+    for places, found in tried.items():
+        likely = np.argwhere(np.nan_to_num(found.t, nan=0.0) > LIKELY)
+        t, freedom, excess = (values[tuple(likely.T)] for values in found)
+        least = excess * (1 - STANDARD_ERRORS / t)
+        passing = np.flatnonzero(p_of(t, freedom) <= level)
+        for k in passing[np.argsort(-least[passing], kind="stable")][:most]:
+            named = zip(places, map(int, likely[k]), strict=True)
+            yield _Candidate(float(least[k]), level, tuple(named))
+
+
+def _level(tried: Sequence[Tested]) -> float:
+    """The largest p that is told, so that but a share CHANCE of all told is chance (Benjamini and Hochberg 1995)."""
+    count = sum(int(np.isfinite(found.t).sum()) for found in tried)
+    likely = [np.nan_to_num(found.t, nan=0.0) > LIKELY for found in tried]
+    p = [p_of(found.t[rows], found.freedom[rows]) for rows, found in zip(likely, tried, strict=True)]
+    ordered = np.sort(np.concatenate(p)) if p else np.empty(0)
+    passing = np.flatnonzero(ordered <= CHANCE * np.arange(1, len(ordered) + 1) / max(1, count))
+    return float(ordered[passing[-1]]) if len(passing) else 0.0
 
 
 def _apart(candidates: Sequence[_Candidate], columns: Sequence[Coded], errors: Errors) -> list[_Candidate]:
@@ -160,13 +174,19 @@ def _apart(candidates: Sequence[_Candidate], columns: Sequence[Coded], errors: E
         new = held & ~told
         if new.sum() < NEW_SHARE * held.sum() or not is_worse(new, ~told, errors, one.level):
             continue
-        wider = [_held(columns, (condition,)) & ~told for condition in one.conditions]
-        if len(wider) == 1 or all(is_worse(new, rows, errors, one.level) for rows in wider):
+        if len(one.conditions) == 1 or all(
+            _counts(new, _held(columns, (each,)) & ~told, errors) for each in one.conditions
+        ):
             chosen.append(one)
             told |= held
         if len(chosen) == MOST_SLICES:
             break
     return chosen
+
+
+def _counts(rows: np.ndarray, wider: np.ndarray, errors: Errors) -> bool:
+    """Whether a slice is worse than the rest of what one of its conditions alone describes."""
+    return rows.sum() <= (1 - FEWEST_CUT) * wider.sum() and is_worse(rows, wider, errors, CHANCE / MOST_CANDIDATES)
 
 
 def _ranged(sums: np.ndarray, column: Coded, axis: int) -> np.ndarray:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-__all__ = ["FEWEST_ROWS", "Errors", "is_worse", "moments", "p_of", "t_of"]
+__all__ = ["FEWEST_ROWS", "Errors", "Tested", "is_worse", "moments", "p_of", "tested"]
 
 FEWEST_ROWS, FEWEST_GROUPS = 20, 10
 LARGEST_SHARE = 0.5
@@ -24,6 +24,20 @@ class Errors(NamedTuple):
         return Errors(self.error[rows], self.weight[rows], groups)
 
 
+class Tested(NamedTuple):
+    """What Welch's test says of many slices.
+
+    Attributes:
+        t: how far the mean error lies above that of the other rows, in standard errors; NaN of too few or many rows.
+        freedom: its degrees of freedom.
+        excess: how far, in the unit of the errors.
+    """
+
+    t: np.ndarray
+    freedom: np.ndarray
+    excess: np.ndarray
+
+
 def moments(codes: np.ndarray, count: int, errors: Errors) -> np.ndarray:
     """(6, count) of the rows of each code: how many, and the sums of w, w·e, w², w²·e and w²·e²."""
     weight, error = errors.weight, errors.error
@@ -34,18 +48,24 @@ def moments(codes: np.ndarray, count: int, errors: Errors) -> np.ndarray:
     return np.stack([sums[k] for k in (0, 0, 1, 0, 1, 2)] if alike else sums)
 
 
-def t_of(sums: np.ndarray, total: np.ndarray, fewest: int) -> tuple[np.ndarray, np.ndarray]:
-    """Welch's t of each slice against all other rows, NaN where it has too few rows or too many, and its freedom.
+def tested(sums: np.ndarray, total: np.ndarray, fewest: int) -> Tested:
+    """Many slices at once, each against all other rows.
 
     The variance inside is at least that of all rows: few rows that are wrong alike would else seem certain.
+
+    Args:
+        sums: (6, ...) as ``moments`` gives them, of each slice.
+        total: (6,) of all rows.
+        fewest: how many rows a slice must have.
     """
     allowed = (sums[0] >= fewest) & (sums[0] <= LARGEST_SHARE * total[0])
     with np.errstate(invalid="ignore", divide="ignore"):
         inside, outside, whole = (_spread(part) for part in (sums, (total - sums.T).T, total))
         pooled = whole[1] * total[1] ** 2 / total[3] * sums[3] / sums[1] ** 2
-        t = (inside[0] - outside[0]) / np.sqrt(np.maximum(inside[1], pooled) + outside[1])
+        excess = inside[0] - outside[0]
+        t = excess / np.sqrt(np.maximum(inside[1], pooled) + outside[1])
         freedom = np.maximum(sums[1] ** 2 / sums[3] - 1, 1.0)
-    return np.where(allowed, t, np.nan), np.where(allowed, freedom, 1.0)
+    return Tested(np.where(allowed, t, np.nan), np.where(allowed, freedom, 1.0), excess)
 
 
 def _spread(sums: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -74,7 +94,7 @@ def is_worse(rows: np.ndarray, among: np.ndarray, errors: Errors, level: float) 
     if parts[0][2] < (FEWEST_ROWS if errors.groups is None else FEWEST_GROUPS) or not spread > 0:
         return False
     t = (parts[0][0] - parts[1][0]) / spread
-    return bool(p_of(np.array(t), np.array(parts[0][2] - 1)) < level)
+    return bool(p_of(np.array(t), np.array(parts[0][2] - 1)) <= level)
 
 
 def _mean_and_variance(part: Errors) -> tuple[float, float, float]:
