@@ -139,13 +139,20 @@ def _candidates(columns: Sequence[Coded], errors: Errors) -> Iterator[_Candidate
         cells = moments(both, (one.count + 1) * (other.count + 1), errors)
         cells = cells.reshape(len(cells), one.count + 1, other.count + 1)
         pairs[i, j] = tested(_ranged(_ranged(cells, one, axis=1), other, axis=2), total, fewest)
-    yield from _passing(singles, None)
-    yield from _passing(pairs, BEST_OF_PAIR)
+    grouped = errors.groups is not None
+    yield from _passing(singles, None, grouped=grouped)
+    yield from _passing(pairs, BEST_OF_PAIR, grouped=grouped)
 
 
-def _passing(tried: Mapping[tuple[int, ...], Tested], most: int | None) -> Iterator[_Candidate]:
-    """Of each column, or pair of columns, at most so many conditions that pass the level of all that were tried."""
-    level = _level(list(tried.values()))
+def _passing(tried: Mapping[tuple[int, ...], Tested], most: int | None, *, grouped: bool) -> Iterator[_Candidate]:
+    """Of each column, or pair of columns, at most so many conditions that pass the level of all that were tried.
+
+    Rows of a group are alike, so that this level is too lax for them. What passes is tested by groups after that, and
+    must be unlikely for as many as were tried (Bonferroni).
+    """
+    count = sum(int(np.isfinite(found.t).sum()) for found in tried.values())
+    level = _level(list(tried.values()), count)
+    tested_later = CHANCE / max(1, count) if grouped else level
     for places, found in tried.items():
         likely = np.argwhere(np.nan_to_num(found.t, nan=0.0) > LIKELY)
         t, freedom, excess = (values[tuple(likely.T)] for values in found)
@@ -153,17 +160,16 @@ def _passing(tried: Mapping[tuple[int, ...], Tested], most: int | None) -> Itera
         passing = np.flatnonzero(p_of(t, freedom) <= level)
         for k in passing[np.argsort(-least[passing], kind="stable")][:most]:
             named = zip(places, map(int, likely[k]), strict=True)
-            yield _Candidate(float(least[k]), level, tuple(named))
+            yield _Candidate(float(least[k]), tested_later, tuple(named))
 
 
-def _level(tried: Sequence[Tested]) -> float:
-    """The largest p that is told, so that but a share CHANCE of all told is chance (Benjamini and Hochberg 1995)."""
-    count = sum(int(np.isfinite(found.t).sum()) for found in tried)
+def _level(tried: Sequence[Tested], count: int) -> float:
+    """Up to which p slices pass, so that but a share CHANCE of those is chance (Benjamini and Hochberg 1995)."""
     likely = [np.nan_to_num(found.t, nan=0.0) > LIKELY for found in tried]
     p = [p_of(found.t[rows], found.freedom[rows]) for rows, found in zip(likely, tried, strict=True)]
     ordered = np.sort(np.concatenate(p)) if p else np.empty(0)
-    passing = np.flatnonzero(ordered <= CHANCE * np.arange(1, len(ordered) + 1) / max(1, count))
-    return float(ordered[passing[-1]]) if len(passing) else 0.0
+    bounds = CHANCE * np.arange(1, len(ordered) + 1) / max(1, count)
+    return float(bounds[ordered <= bounds].max(initial=0.0))
 
 
 def _apart(candidates: Sequence[_Candidate], columns: Sequence[Coded], errors: Errors) -> list[_Candidate]:
