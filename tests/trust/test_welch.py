@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 from scipy.stats import ttest_ind
 
-from fathom.trust.welch import Errors, is_worse, moments, p_of, tested
+from fathom.trust.welch import Errors, contrasted, is_worse, moments, p_of
 
 
 def of_codes(codes: np.ndarray, error: np.ndarray, weight: np.ndarray) -> tuple[float, float]:
     """t and p of the rows of code 1."""
     errors = Errors(error, weight, None)
     total = moments(np.zeros(len(error), np.int64), 1, errors)[:, 0]
-    found = tested(moments(codes, 2, errors), total, 20)
+    found = contrasted(moments(codes, 2, errors), total, 20)
     return float(found.t[1]), float(p_of(found.t, found.freedom)[1])
 
 

@@ -20,7 +20,7 @@ from fathom.heads.intervals import score
 from fathom.heads.number_metrics import quantiles_of
 from fathom.trust.answered import Answered
 from fathom.trust.conditions import Coded
-from fathom.trust.welch import FEWEST_ROWS, Errors, Tested, is_worse, moments, p_of, tested
+from fathom.trust.welch import FEWEST_ROWS, Errors, Tested, contrasted, is_worse, moments, p_of
 
 __all__ = ["Slice", "fewest_rows", "row_errors", "worst_slices"]
 
@@ -133,12 +133,12 @@ def _candidates(columns: Sequence[Coded], errors: Errors) -> Iterator[_Candidate
     pairs: dict[tuple[int, ...], Tested] = {}
     for k, column in enumerate(columns):
         sums = _ranged(moments(column.codes, column.count + 1, errors), column, axis=1)
-        singles[k,] = tested(sums, total, fewest)
+        singles[k,] = contrasted(sums, total, fewest)
     for (i, one), (j, other) in combinations(enumerate(columns), 2):
         both = one.codes * (other.count + 1) + other.codes
         cells = moments(both, (one.count + 1) * (other.count + 1), errors)
         cells = cells.reshape(len(cells), one.count + 1, other.count + 1)
-        pairs[i, j] = tested(_ranged(_ranged(cells, one, axis=1), other, axis=2), total, fewest)
+        pairs[i, j] = contrasted(_ranged(_ranged(cells, one, axis=1), other, axis=2), total, fewest)
     grouped = errors.groups is not None
     yield from _passing(singles, None, grouped=grouped)
     yield from _passing(pairs, BEST_OF_PAIR, grouped=grouped)

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-__all__ = ["FEWEST_ROWS", "Errors", "Tested", "is_worse", "moments", "p_of", "tested"]
+__all__ = ["FEWEST_ROWS", "Errors", "Tested", "contrasted", "is_worse", "moments", "p_of"]
 
 FEWEST_ROWS, FEWEST_GROUPS = 20, 10
 LARGEST_SHARE = 0.5
@@ -48,7 +48,7 @@ def moments(codes: np.ndarray, count: int, errors: Errors) -> np.ndarray:
     return np.stack([sums[k] for k in (0, 0, 1, 0, 1, 2)] if alike else sums)
 
 
-def tested(sums: np.ndarray, total: np.ndarray, fewest: int) -> Tested:
+def contrasted(sums: np.ndarray, total: np.ndarray, fewest: int) -> Tested:
     """Many slices at once, each against all other rows.
 
     The variance inside is at least that of all rows: few rows that are wrong alike would else seem certain.
