@@ -21,7 +21,7 @@ from fathom.data.store import TensorStore
 from fathom.ensemble import built_network
 from fathom.errors import ConfigError, InputError, ModelError, SchemaError, unknown_name
 from fathom.heads import HEADS
-from fathom.heads.scoring import Judged, Metric, Scores, metric_of, plain_metric
+from fathom.heads.scoring import Judged, Metric, Scores, metrics_of, plain_metric
 from fathom.heads.temperature import checked_temperatures, temperature
 from fathom.kinds import UNSEEN
 from fathom.layout import Layout
@@ -162,7 +162,10 @@ class Model:
         Raises:
             SchemaError: no row has a target.
         """
-        judged, rows = self.judged(table, linear)
+        return self.scores_on(table, *self.judged(table, linear), seed=seed)
+
+    def scores_on(self, table: pa.Table, judged: Mapping[str, Judged], rows: np.ndarray, *, seed: int = 0) -> Scores:
+        """What ``evaluate`` returns, by the answers that ``judged`` gave to the same rows."""
         groups = resampled_together(self.schema, table, rows)
         losses: Totals = {}
         if len(judged) < len(self.network.head_names):
@@ -196,9 +199,7 @@ class Model:
         for name, found in judged.items():
             one = self._with_truth(name, found)
             trivial = self._trivial(name, len(one.truth))
-            scores[name] = {
-                metric: metric_of(metric, one, trivial, groups, seed=seed) for metric in self._metrics_of(name)
-            }
+            scores[name] = metrics_of(self._metrics_of(name), one, trivial, groups, seed=seed)
         return scores
 
     def calibrate(self, table: pa.Table) -> None:

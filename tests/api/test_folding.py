@@ -14,9 +14,10 @@ import pytest
 
 import fathom
 from fathom.api import fitting, folding
+from fathom.api.folding import Folds
 from fathom.config import RECORDS, Config
 from fathom.errors import ConfigError, InputError, SchemaError
-from fathom.model import Model
+from fathom.model import Metric, Model
 
 QUICK = {"budget": "40steps", "measure": False, "baseline": False, "net": "linear"}
 APART = {"monitor": "accuracy"}  # networks that are not watched by their loss are trained one after another
@@ -270,3 +271,10 @@ def test_rows_that_repeat_by_nature_are_all_scored():
     answers = {"one": draw.integers(0, 2, 100), "two": draw.integers(0, 2, 100), "y": draw.integers(0, 2, 100)}
     kinds = dict.fromkeys(answers, "category")
     assert fathom.fit(answers, "y", folds=4, test=0.0, kinds=kinds, **QUICK).folds.rows == 100
+
+
+def test_a_metric_that_one_fold_lacks_is_the_mean_of_the_others():
+    have = [{"y": {"auc": Metric(value, np.nan, np.nan)}} for value in (0.7, 0.9)]
+    folds = Folds((*have, {"y": {}}), have[0], 30)
+    assert folds.spread("y", "auc") == pytest.approx((0.8, np.sqrt(0.02)))
+    assert np.isnan(Folds((have[0], {"y": {}}), have[0], 20).spread("y", "auc")).all()

@@ -9,7 +9,7 @@ import pytest
 from sklearn import metrics as sk
 
 from fathom.heads import METRICS
-from fathom.heads.metrics import score
+from fathom.heads.intervals import score, scores
 
 ROWS = 300
 LEVELS = (0.1, 0.5, 0.9)
@@ -19,6 +19,7 @@ REGRESSION = {
         sk.mean_squared_error(truth, guess, sample_weight=sample_weight)
     ),
     "r2": sk.r2_score,
+    "mape": sk.mean_absolute_percentage_error,
 }
 WEIGHTS = {"alike": None, "different": np.random.default_rng(9).integers(0, 5, ROWS).astype(float)}
 BY_WEIGHT = pytest.mark.parametrize("weight", list(WEIGHTS.values()), ids=list(WEIGHTS))
@@ -49,6 +50,16 @@ def test_accuracy_is_scikit_learns(classes, weight):
 
 @BY_WEIGHT
 @pytest.mark.parametrize("classes", [2, 3, 7])
+def test_balanced_accuracy_is_scikit_learns(classes, weight):
+    truth, probability = classified(classes)
+    truth[: ROWS // 2] = 0  # rare classes are to count as much as this one
+    expected = sk.balanced_accuracy_score(truth, probability.argmax(1), sample_weight=weight)
+    assert abs(expected - sk.accuracy_score(truth, probability.argmax(1), sample_weight=weight)) > 0.005
+    assert ours("balanced_accuracy", truth, {"probability": probability}, weight) == pytest.approx(expected, rel=1e-12)
+
+
+@BY_WEIGHT
+@pytest.mark.parametrize("classes", [2, 3, 7])
 def test_macro_f1_is_scikit_learns(classes, weight):
     truth, probability = classified(classes)
     truth = np.where(truth == classes - 1, 0, truth)  # a class that is predicted and never true
@@ -68,6 +79,16 @@ def test_auc_is_scikit_learns_one_against_the_rest(classes, weight):
         if weight is None:
             assert expected == pytest.approx(sk.roc_auc_score(truth, probability, multi_class="ovr", average="macro"))
     assert ours("auc", truth, {"probability": probability}, weight) == pytest.approx(expected, rel=1e-10)
+
+
+@BY_WEIGHT
+@pytest.mark.parametrize("classes", [2, 3, 7])
+def test_auc_pr_is_scikit_learns_average_precision_one_against_the_rest(classes, weight):
+    truth, probability = classified(classes)
+    probability = np.round(probability, 2)  # many rows of one probability
+    ranked = [1] if classes == 2 else range(classes)
+    each = [sk.average_precision_score(truth == k, probability[:, k], sample_weight=weight) for k in ranked]
+    assert ours("auc_pr", truth, {"probability": probability}, weight) == pytest.approx(np.mean(each), rel=1e-10)
 
 
 @BY_WEIGHT
@@ -152,12 +173,15 @@ def prediction_of(seed: int = 0, rows: int = ROWS) -> dict[str, tuple[np.ndarray
         "q0.1": numbers - 1.0,
         "q0.9": numbers + draw.normal(1, 1, rows),
     }
+    shares = {"value": guesses["value"] + 10}
     cells = draw.integers(0, 3, (rows, 4))
     index = np.where(draw.random((rows, 4)) < 0.7, cells, 1)
-    takes = {"accuracy": "p", "macro_f1": "p", "auc": "p", "log_loss": "p", "cell_accuracy": "i"}
+    takes = {"accuracy": "p", "macro_f1": "p", "auc": "p", "log_loss": "p", "cell_accuracy": "i", "mape": "m"}
+    takes |= {"balanced_accuracy": "p", "auc_pr": "p"}
     takes |= {"brier": "p", "ece": "p", "label_brier": "s", "label_ece": "s"}
     takes |= dict.fromkeys(("micro_f1", "label_macro_f1", "subset_accuracy", "average_precision"), "s")
     given = {"p": (labels, {"probability": probability}), "i": (cells, {"index": index}), "v": (numbers, guesses)}
+    given["m"] = (numbers + 10, shares)
     given["s"] = sets(seed, rows)
     return {entry.name: given[takes.get(entry.name, "v")] for entry in METRICS}
 
@@ -228,6 +252,21 @@ def test_one_class_has_no_auc_and_no_warning():
     assert np.isnan([found.value, found.low, found.high]).all()
 
 
+@pytest.mark.parametrize("truth", [[0.0, 5, 6], [1e-3, 5, 6], [-4, 5, 6]], ids=["at 0", "near 0", "both sides"])
+def test_shares_of_a_truth_near_zero_say_nothing(truth):
+    guess = {"value": np.array([1.0, 5, 7])}
+    assert np.isnan(ours("mape", np.array(truth), guess, None))
+    assert ours("mape", np.array([1.0, 5, 6]), guess, None) == pytest.approx(1 / 18)
+    assert ours("mape", np.array([-1.0, -5, -6]), {"value": -guess["value"]}, None) == pytest.approx(1 / 18)
+
+
+def test_metrics_scored_together_are_each_what_they_are_alone():
+    truth, prediction = prediction_of()["auc"]
+    names = ("auc", "accuracy", "ece")
+    together = scores(names, truth, prediction, None, None, seed=3)
+    assert together == {name: score(name, truth, prediction, None, None, seed=3) for name in names}
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("share", [0.6, 0.9, 0.97])
 def test_the_interval_of_accuracy_covers_the_true_share(share):
@@ -265,7 +304,7 @@ def test_the_interval_of_grouped_rows_covers_and_that_of_rows_does_not():
     assert by_row / 300 < 0.7
 
 
-@pytest.mark.parametrize("name", ["macro_f1", "auc"])
+@pytest.mark.parametrize("name", ["balanced_accuracy", "macro_f1", "auc", "auc_pr"])
 def test_a_class_that_a_resample_lacks_does_not_count_there(name):
     truth, probability = classified(4)
     truth[0], truth[1:] = 3, truth[1:] % 3

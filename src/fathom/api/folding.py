@@ -55,9 +55,9 @@ class Folds:
     rows: int
 
     def spread(self, target: str, metric: str) -> tuple[float, float]:
-        """The mean of a metric over folds, and its standard deviation."""
-        values = [found[target][metric].value for found in self.scores]
-        return float(np.mean(values)), float(np.std(values, ddof=1))
+        """The mean of a metric over the folds that have it, and its standard deviation; NaN of fewer than two."""
+        values = [found[target][metric].value for found in self.scores if metric in found[target]]
+        return (float(np.mean(values)), float(np.std(values, ddof=1))) if len(values) > 1 else (np.nan, np.nan)
 
     def save(self, place: Path) -> None:
         plain = {"scores": [_plain(one) for one in self.scores], "together": _plain(self.together), "rows": self.rows}

@@ -26,6 +26,7 @@ from fathom.manifest import MANIFEST
 from fathom.model import Model, Scores
 from fathom.signals import Role
 from fathom.training.engine import Outcome
+from fathom.trust.evaluation import Evaluation, evaluated
 
 __all__ = ["Run", "load", "plain_scores"]
 
@@ -105,11 +106,17 @@ class Run:
 
     def evaluate(self, source: Any, **reading: Any) -> Scores:
         """Score the model on a source that has the targets; see ``read`` and ``Model.evaluate``."""
-        table = _one_table(self.read(source, **reading))
-        for column in self.model.schema.of_role(Role.GROUP):
-            with suppress(SchemaError):  # without its groups a row is scored as one by itself
-                table = with_group(table, column.name)
-        return self.model.evaluate(table, linear=self.linear)
+        return self.model.evaluate(self._grouped(source, **reading), linear=self.linear)
+
+    def evaluation(self, source: Any, *, private: bool = False, **reading: Any) -> Evaluation:
+        """Score the model, and find out where and by what it is wrong; see ``read`` and ``evaluated``.
+
+        Args:
+            source: rows that have the targets.
+            private: whether to leave out what shows single rows.
+            reading: options of the source's reader.
+        """
+        return evaluated(self.model, self._grouped(source, **reading), linear=self.linear, private=private)
 
     def embed(self, source: Any, **reading: Any) -> np.ndarray:
         """The vectors on which the heads stand, (N, D); see ``read``."""
@@ -118,6 +125,14 @@ class Run:
     def save(self, directory: str | Path) -> None:
         """Write the model into a directory of its own."""
         self.model.save(Path(directory))
+
+    def _grouped(self, source: Any, **reading: Any) -> pa.Table:
+        """The rows of a source, with their groups where the source has what tells them."""
+        table = _one_table(self.read(source, **reading))
+        for column in self.model.schema.of_role(Role.GROUP):
+            with suppress(SchemaError):  # without its groups a row is scored as one by itself
+                table = with_group(table, column.name)
+        return table
 
     def summary(self) -> dict[str, Any]:
         """What ``fathom fit --json`` prints."""

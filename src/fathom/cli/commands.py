@@ -259,12 +259,14 @@ def predict(run: str, data: str, out: str | None, *, as_json: bool, **said: Any)
 @fathom.command(short_help="Score a network on rows that have the target.")
 @click.argument("run", shell_complete=completion.runs)
 @click.argument("data", shell_complete=completion.data)
+@click.option("--private", is_flag=True, help="Show no row of the data.")
 @_reading
 @_as_json
-def evaluate(run: str, data: str, *, as_json: bool, **said: Any) -> None:
-    """Score the network of RUN on the rows of DATA, which must have the target."""
+def evaluate(run: str, data: str, *, private: bool, as_json: bool, **said: Any) -> None:
+    """Score the network of RUN on the rows of DATA, which must have the target, and
+    show where and by what it is wrong."""
     from fathom.api import load, plain_scores
-    from fathom.cli import text
+    from fathom.cli import evaluation, text
     from fathom.cli.settings import reading_from
 
     started = time.perf_counter()
@@ -274,11 +276,11 @@ def evaluate(run: str, data: str, *, as_json: bool, **said: Any) -> None:
         _say(f"note: {note}")
     if source.fingerprint == text.fingerprint_of(trained):
         _say("note: the network was trained on most of these rows, so the scores flatter it")
-    scores = trained.evaluate(source)
-    count = sum(part.num_rows for part in source.parts.values())
+    found = trained.evaluation(source, private=private)
     seconds = round(time.perf_counter() - started, 3)
-    answer = {"run": run, "rows": count, "metrics": plain_scores(scores), "seconds": seconds}
-    _print(answer if as_json else text.scored(scores, f"on {count:,} rows"))
+    answer = {"run": run, "rows": found.rows, "metrics": plain_scores(found.scores), "evaluation": found.plain()}
+    shown = [text.scored(found.scores, f"on {found.rows:,} rows"), *evaluation.parts(found)]
+    _print({**answer, "seconds": seconds} if as_json else "\n\n".join(shown))
 
 
 @fathom.command(short_help="Test which of several networks is better.")

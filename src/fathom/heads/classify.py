@@ -22,7 +22,7 @@ __all__ = ["Classify", "RebuildCategories"]
     "classify",
     target="category",
     needs="vector",
-    metrics=("accuracy", "macro_f1", "auc", "log_loss", "brier", "ece"),
+    metrics=("accuracy", "balanced_accuracy", "macro_f1", "auc", "auc_pr", "log_loss", "brier", "ece"),
     stacks=True,
     probabilities="classes",
 )

@@ -12,6 +12,8 @@ import numpy as np
 
 from fathom.heads.head import METRICS
 from fathom.heads.metrics import calibration_error
+from fathom.heads.rank_metrics import precision_area
+from fathom.heads.weightings import mean_of_known, share
 
 __all__: list[str] = []
 
@@ -24,7 +26,7 @@ def micro_f1(truth: np.ndarray, prediction: Values, weight: np.ndarray) -> np.nd
     chosen = prediction["chosen"].astype(bool)
     hits = weight @ (truth[:, :-1] * chosen).sum(axis=1)
     named = weight @ (truth.sum(axis=1) + chosen.sum(axis=1))
-    return _share(2 * hits, named)
+    return share(2 * hits, named)
 
 
 @METRICS.register("label_macro_f1", higher=True)
@@ -32,7 +34,7 @@ def label_macro_f1(truth: np.ndarray, prediction: Values, weight: np.ndarray) ->
     """The mean over labels (of truth or prediction) of the harmonic mean of precision and recall."""
     chosen = np.pad(prediction["chosen"].astype(float), ((0, 0), (0, 1)))  # what training never saw is never chosen
     hits, named = weight @ (truth * chosen), weight @ (truth + chosen)  # (R, K + 1)
-    return _mean_of_known(_share(2 * hits, named))
+    return mean_of_known(share(2 * hits, named))
 
 
 @METRICS.register("subset_accuracy", higher=True, share=True)
@@ -49,8 +51,8 @@ def average_precision(truth: np.ndarray, prediction: Values, weight: np.ndarray)
     Labels that no row has, and those that training never saw, are left out.
     """
     having = np.flatnonzero(truth[:, :-1].any(axis=0))
-    parts = [_precision(truth[:, k], prediction["probability"][:, k], weight) for k in having]
-    return _mean_of_known(np.stack(parts, axis=1)) if parts else np.full(len(weight), np.nan)
+    parts = [precision_area(truth[:, k] > 0, prediction["probability"][:, k], weight) for k in having]
+    return mean_of_known(np.stack(parts, axis=1)) if parts else np.full(len(weight), np.nan)
 
 
 @METRICS.register("label_brier", higher=False)
@@ -66,23 +68,3 @@ def label_ece(truth: np.ndarray, prediction: Values, weight: np.ndarray) -> np.n
     probability = prediction["probability"]
     parts = [calibration_error(probability[:, k], truth[:, k], weight) for k in range(probability.shape[1])]
     return np.mean(parts, axis=0)
-
-
-def _precision(positive: np.ndarray, rank: np.ndarray, weight: np.ndarray) -> np.ndarray:
-    """(R,) the step-wise area under the precision-recall curve; rows of one probability enter together."""
-    order = np.argsort(-rank, kind="stable")
-    ends = np.flatnonzero(np.r_[np.diff(rank[order]) != 0, True])
-    hits = np.cumsum((weight * positive)[:, order], axis=1)[:, ends]
-    seen = np.cumsum(weight[:, order], axis=1)[:, ends]
-    gained = np.diff(hits, axis=1, prepend=0.0)
-    return _share((gained * _share(hits, seen, 0.0)).sum(axis=1), hits[:, -1])
-
-
-def _share(part: np.ndarray, whole: np.ndarray, otherwise: float = np.nan) -> np.ndarray:
-    return np.divide(part, whole, out=np.full_like(part, otherwise, dtype=float), where=whole > 0)
-
-
-def _mean_of_known(values: np.ndarray) -> np.ndarray:
-    """The mean over labels of (R, K), of those that a resample holds at all; NaN where none is."""
-    known = ~np.isnan(values)
-    return _share(np.where(known, values, 0.0).sum(axis=1), known.sum(axis=1).astype(float))

@@ -9,8 +9,8 @@ from itertools import combinations
 import numpy as np
 
 from fathom.heads.head import METRICS
-from fathom.heads.metrics import CELLS_AT_ONCE
 from fathom.heads.scoring import Judged
+from fathom.heads.weightings import resamples
 
 __all__ = ["SIGNIFICANT", "Comparison", "Difference", "compared"]
 
@@ -84,6 +84,8 @@ def compared(
     plain = groups is None and weight is None
     found = []
     for k, name in enumerate(names):
+        if k > 0 and not np.isfinite(values[:, k]).any():
+            continue  # it says nothing of such rows
         pairs = [
             _difference(i, j, values[:, k], drawn[:, k], _discordant(name, picked[i], picked[j]) if plain else None)
             for i, j in combinations(range(len(answers)), 2)
@@ -112,14 +114,9 @@ def _resampled(
     units: np.ndarray,
     generator: np.random.Generator,
 ) -> np.ndarray:
-    """(answers, metrics, R) on the same resamples; a Poisson weight a unit is how often it was drawn."""
-    at_once = max(1, min(RESAMPLES, CELLS_AT_ONCE // max(1, answers[0].truth.size)))
-    count, parts = int(units.max()) + 1, []
-    for start in range(0, RESAMPLES, at_once):
-        counts = generator.poisson(1.0, (min(at_once, RESAMPLES - start), count)).astype(np.float64)
-        counts = counts[counts.sum(axis=1) > 0]
-        parts.append(_metrics(names, answers, counts[:, units] * whole))
-    return np.concatenate(parts, axis=2)
+    """(answers, metrics, R) on the same resamples."""
+    weightings = resamples(RESAMPLES, whole[0], units, generator)
+    return np.concatenate([_metrics(names, answers, weighting) for weighting in weightings], axis=2)
 
 
 def _difference(

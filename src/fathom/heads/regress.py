@@ -17,7 +17,7 @@ from fathom.signals import Loss, NumberSpec, Prediction, Ragged, Signal, SignalS
 __all__ = ["Quantiles", "Regress"]
 
 
-@HEADS.register("regress", target="number", needs="vector", metrics=("r2", "rmse", "mae"), stacks=True)
+@HEADS.register("regress", target="number", needs="vector", metrics=("r2", "rmse", "mae", "mape"), stacks=True)
 class Regress(Head):
     """One number, or each of several that travel together, on a standardised scale.
 
@@ -83,7 +83,7 @@ class Regress(Head):
     "quantiles",
     target="number",
     needs="vector",
-    metrics=("pinball", "coverage", "r2", "rmse", "mae"),
+    metrics=("pinball", "coverage", "r2", "rmse", "mae", "mape"),
     stacks=True,
     exempt=dict.fromkeys(
         ("blocks", "lists of three"),

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from fathom.heads.head import METRICS
-from fathom.heads.metrics import score
+from fathom.heads.intervals import scores
 
-__all__ = ["Judged", "Metric", "Scores", "metric_of", "plain_metric"]
+__all__ = ["Judged", "Metric", "Scores", "metrics_of", "plain_metric"]
 
 Answer = Mapping[str, np.ndarray]
 
@@ -75,23 +75,32 @@ class Judged:
         )
 
 
-def metric_of(name: str, judged: Judged, trivial: Answer | None, groups: np.ndarray | None, *, seed: int) -> Metric:
-    """A metric with its interval, and what the other answers score.
+def metrics_of(
+    names: Sequence[str], judged: Judged, trivial: Answer | None, groups: np.ndarray | None, *, seed: int
+) -> dict[str, Metric]:
+    """Metrics with their intervals, and what the other answers score.
 
     Args:
-        name: a registered metric.
+        names: registered metrics, the one to quote first.
         judged: the samples; those without truth do not count.
         trivial: the answer that does not look at the inputs, arrays of N rows, or None.
         groups: (N,) int64; samples of one group are resampled together, or None.
         seed: of the resampling.
+
+    Returns:
+        Each metric by its name; those after the first that say nothing of such samples are left out.
     """
     known = judged.known
     picked = {key: value[known] for key, value in judged.answer.items()}
     weight, of_known = _pick(judged.weight, known), _pick(groups, known)
-    found = score(name, judged.truth[known], picked, weight, of_known, seed=seed)
-    linear = None if judged.linear is None else plain_metric(name, judged, judged.linear)
-    plain = None if trivial is None else plain_metric(name, judged, trivial)
-    return Metric(found.value, found.low, found.high, linear, plain)
+    scored = scores(names, judged.truth[known], picked, weight, of_known, seed=seed)
+    found = {}
+    for name, one in scored.items():
+        if name == names[0] or np.isfinite(one.value):
+            linear = None if judged.linear is None else plain_metric(name, judged, judged.linear)
+            plain = None if trivial is None else plain_metric(name, judged, trivial)
+            found[name] = Metric(one.value, one.low, one.high, linear, plain)
+    return found
 
 
 def plain_metric(name: str, judged: Judged, answer: Answer) -> float:
