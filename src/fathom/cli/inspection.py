@@ -2,43 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
-
-import pyarrow as pa
-import torch
-from torch import Tensor, nn
 
 from fathom.api import Run, plain_scores
 from fathom.api.columns import columns_kept
 from fathom.cli.text import aligned, bold, scored
 from fathom.model import Model
-from fathom.signals import Role, Signal, to_device
+from fathom.signals import Role
+from fathom.trust.layers import Layer, layers_of
 
-__all__ = ["Inspection", "Layer", "inspected"]
-
-ROWS_SENT = 2
-
-
-@dataclass(frozen=True)
-class Layer:
-    """One module.
-
-    Attributes:
-        name: where it is in the network.
-        what: its class.
-        shape: what it gives for one row, or None where the forward pass does not call it as a module.
-        members: for how many members it does so.
-        parameters: how many it holds itself.
-    """
-
-    name: str
-    what: str
-    shape: tuple[int, ...] | None
-    members: int
-    parameters: int
+__all__ = ["Inspection", "inspected"]
 
 
 @dataclass(frozen=True)
@@ -66,9 +41,13 @@ class Inspection:
     def text(self) -> str:
         """As a person reads it."""
         columns = [(f"  {name}", role, kind, reason) for name, role, kind, reason in self.model.schema.rows()]
-        layers = [(f"  {x.name}", x.what, _shape_words(x), f"{x.parameters:>11,}") for x in self.layers]
-        layers = [("  layer", "what", "gives", f"{'parameters':>11}"), *layers]
-        lines = _table(layers) + f"\n  {self.total:,} parameters in all"
+        layers = [
+            (f"  {x.name}", x.what, _shape_words(x), f"{x.parameters:>11,}", f"{x.operations or 0:>13,}")
+            for x in self.layers
+        ]
+        layers = [("  layer", "what", "gives", f"{'parameters':>11}", f"{'FLOPs a row':>13}"), *layers]
+        operations = sum(layer.operations or 0 for layer in self.layers)
+        lines = _table(layers) + f"\n  {self.total:,} parameters and {operations:,} FLOPs a row in all"
         kept = columns_kept(self.model)
         if kept is not None and len(kept) < len(self.model.schema.of_role(Role.INPUT)):
             columns += [("  kept", "", "", ", ".join(kept) or "none")]
@@ -81,41 +60,7 @@ class Inspection:
 def inspected(run: Run, name: str) -> Inspection:
     """Take a run's model apart."""
     total = sum(parameter.numel() for parameter in run.model.network.parameters())
-    return Inspection(name, run.model, tuple(_layers(run.model)), total)
-
-
-def _layers(model: Model) -> Iterator[Layer]:
-    """Modules that hold parameters themselves or no other module, each with the shape of what it gives."""
-    shapes = _shapes(model)
-    counted: set[nn.Parameter] = set()
-    for name, module in model.network.named_modules():
-        own = set(module.parameters(recurse=False)) - counted
-        counted |= own
-        if own or not any(True for _ in module.children()):
-            members, shape = shapes.get(name, (1, None))
-            yield Layer(name, type(module).__name__, shape, members, sum(parameter.numel() for parameter in own))
-
-
-def _shapes(model: Model) -> dict[str, tuple[int, tuple[int, ...]]]:
-    """Members, and what a module gives for a row of each: seen by sending rows through that lack everything."""
-    shapes: dict[str, tuple[int, tuple[int, ...]]] = {}
-    blank = pa.table({column.name: pa.nulls(ROWS_SENT) for column in model.schema.of_role(Role.INPUT)})
-    store = model.schema.encode(blank, targets=False)
-    device = next((parameter.device for parameter in model.network.parameters()), torch.device("cpu"))
-    with ExitStack() as stack, torch.inference_mode():
-        for name, module in model.network.named_modules():
-            stack.callback(module.register_forward_hook(_noting(shapes, name)).remove)
-        model.network.predict(to_device(next(store.in_order(ROWS_SENT)), device))
-    return shapes
-
-
-def _noting(shapes: dict[str, tuple[int, tuple[int, ...]]], name: str) -> Any:
-    def note(module: nn.Module, given: Any, output: Any) -> None:
-        tensor = output.vector if isinstance(output, Signal) else output
-        if isinstance(tensor, Tensor):
-            shapes.setdefault(name, (max(1, len(tensor) // ROWS_SENT), tuple(tensor.shape[1:])))
-
-    return note
+    return Inspection(name, run.model, layers_of(run.model), total)
 
 
 def _shape_words(layer: Layer) -> str:
