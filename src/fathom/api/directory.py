@@ -21,10 +21,12 @@ from fathom.runtime import exclusive, write_atomic
 
 __all__ = [
     "CONFIG",
+    "COST",
     "DECISION",
     "FOLDS",
     "LINEAR",
     "MODEL",
+    "REPORT",
     "SCORES",
     "check_directory",
     "locked",
@@ -35,9 +37,12 @@ __all__ = [
 ]
 
 CONFIG, MODEL, LINEAR, DECISION = "config.toml", "model", "linear", "augment.json"
+REPORT, COST = "report.html", "cost.json"
 FOLDS, SCORES = "folds", "scores.json"  # a directory for each fold, and beside them what they tell together
 # What a run writes last stands first and is deleted first, so that a killed deletion leaves the run at an earlier time.
-OURS = (MODEL, LINEAR, FOLDS, "checkpoints", "log.jsonl", "times.jsonl", "plan.json", DECISION, CONFIG)
+OURS = (
+    REPORT, COST, MODEL, LINEAR, FOLDS, "checkpoints", "log.jsonl", "times.jsonl", "plan.json", DECISION, CONFIG
+)  # fmt: skip
 
 
 def check_directory(

@@ -15,6 +15,7 @@ from fathom.api.directory import CONFIG
 from fathom.api.folding import Folds
 from fathom.heads import METRICS
 from fathom.model import Metric, Scores
+from fathom.report.words import number, titled
 
 __all__ = ["WIDTH", "aligned", "bold", "fingerprint_of", "fitted", "number", "scored"]
 
@@ -55,7 +56,7 @@ def _folded(folds: Folds) -> str:
             mean, deviation = folds.spread(target, name)
             rows.append((name, f"{number(mean)} ± {number(deviation)}", " ".join(_cells(name, metric)[1:3])))
         lines = (f"  {line}" for line in aligned(rows).splitlines())
-        parts.append("\n".join([bold(f"{_title(target)}, over {len(folds.scores)} folds"), *lines]))
+        parts.append("\n".join([bold(f"{titled(target)}, over {len(folds.scores)} folds"), *lines]))
     return "\n".join(parts)
 
 
@@ -65,7 +66,7 @@ def scored(scores: Scores, where: str) -> str:
     for target, metrics in scores.items():
         cells = [_cells(name, metric) for name, metric in metrics.items()]
         lines = aligned(cells, gap=1).splitlines()
-        parts.append("\n".join([bold(f"{_title(target)}, {where}"), *(f"  {line}" for line in lines)]))
+        parts.append("\n".join([bold(f"{titled(target)}, {where}"), *(f"  {line}" for line in lines)]))
         parts += _notes(target, metrics)
     return "\n".join([*parts, _legend(scores)])
 
@@ -89,16 +90,6 @@ def bold(words: str) -> str:
     return words if plain else f"\033[1m{words}\033[0m"
 
 
-def number(value: float) -> str:
-    """Three digits that count, and more where fewer would say 1 of what is not 1."""
-    if not math.isfinite(value):
-        return "-"
-    if 1000 <= abs(value) < 1e9:
-        return f"{value:,.0f}"
-    rounded = (f"{value:.{digits}g}" for digits in range(3, 7))
-    return next((shown for shown in rounded if shown != "1"), "1")
-
-
 def fingerprint_of(run: Run) -> str | None:
     """The fingerprint of the data that a run learned from, where it is known."""
     config = None if run.directory is None else run.directory / CONFIG
@@ -106,13 +97,6 @@ def fingerprint_of(run: Run) -> str | None:
         return None
     source = tomllib.loads(config.read_text()).get("source", {})
     return str(source.get("fingerprint"))
-
-
-def _title(target: str) -> str:
-    """The target as a person calls it; what is rebuilt goes by the name of its tensor."""
-    if target.startswith("pack/"):
-        return f"{target.removeprefix('pack/')} columns, rebuilt"
-    return f"{target.removeprefix('input/')}, rebuilt" if target.startswith("input/") else target
 
 
 def _cells(name: str, metric: Metric) -> tuple[str, ...]:
@@ -132,7 +116,7 @@ def _notes(target: str, metrics: dict[str, Metric]) -> list[str]:
     sign = 1 if METRICS.get(name).facts["higher"] else -1
     if sign * metric.linear < sign * metric.value:
         return []
-    return [f"  note: a linear model does as well or better on {_title(target)}"]
+    return [f"  note: a linear model does as well or better on {titled(target)}"]
 
 
 def _legend(scores: Scores) -> str:
