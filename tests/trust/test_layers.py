@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
+import pyarrow as pa
 import pytest
+import torch
+from torch.utils.flop_counter import FlopCounterMode
 
 from fathom.api.fitting import model_for
 from fathom.config import Config
@@ -12,6 +19,8 @@ from fathom.model import Model
 from fathom.schema import Schema
 from fathom.trust.layers import Layer, layers_of
 
+ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[2]
 ROWS, SIZE, CLASSES = 12, 8, 3
 
 
@@ -65,3 +74,22 @@ def test_what_a_layer_computes_beside_those_it_calls_is_its_own():
     """The products of attention stand in a module that holds others, and are not lost."""
     attention = [layer for layer in layers_of(model(net="ft_transformer")) if not layer.parameters and layer.operations]
     assert attention
+
+
+@pytest.mark.parametrize("net", ["ft_transformer", "tabm", "realmlp", "convnet"])
+def test_what_is_counted_is_what_torch_counts(net):
+    whole = model(net=net)
+    blank = pa.table({column.name: pa.nulls(ROWS) for column in whole.schema.of_role("input")})
+    batch = next(whole.schema.encode(blank, targets=False).in_order(ROWS))
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        whole.network.eval().predict(batch)
+    assert sum(layer.operations or 0 for layer in layers_of(whole)) * ROWS == counter.get_total_flops() > 0
+
+
+def test_the_compiler_is_not_loaded():
+    """It takes seconds to load, which every report would wait for."""
+    code = "import sys; from tests.trust.test_layers import layers_of, model; layers_of(model()); " + (
+        "assert 'torch._dynamo' not in sys.modules"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=ROOT)
+    assert done.returncode == 0, done.stderr

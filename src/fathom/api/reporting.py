@@ -10,6 +10,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+
 from fathom.api.comparing import rows_again
 from fathom.api.directory import CONFIG, COST, FOLDS, MODEL, REPORT
 from fathom.api.rows import Rows, rows_fingerprint
@@ -23,7 +25,7 @@ from fathom.report.flow import Flow, flow_of
 from fathom.report.page import Repeat, Told, written
 from fathom.runtime import default_device, write_atomic
 
-__all__ = ["keep_cost", "keep_report", "write_report"]
+__all__ = ["keep_cost", "keep_report", "scored_rows", "write_report"]
 
 LOG, TIMES, PLAN = "log.jsonl", "times.jsonl", "plan.json"
 Record = Mapping[str, Any]
@@ -51,10 +53,6 @@ def write_report(run: str | Path, out: str | Path | None = None, *, private: boo
         raise ModelError(f"{run} is a model alone; a report tells of a run's whole directory")
     place = loaded.directory / REPORT if out is None else Path(out)
     rows = _rows_of(_recorded(loaded.directory))
-    if rows is not None and rows.test is not None:
-        loaded.rows = rows.test.num_rows
-    elif loaded.folds is not None:
-        loaded.rows = loaded.folds.rows
     _write(loaded, loaded.directory, rows, place, private=private)
     return place
 
@@ -99,9 +97,18 @@ def _write(run: Run, directory: Path, rows: Rows | None, place: Path, *, private
     write_atomic(place, written(told).encode())
 
 
+def scored_rows(run: Run, rows: Rows | None, record: Record) -> pa.Table | None:
+    """The rows that the final score is of; None where they are not at hand, or where the folds alone were scored."""
+    if rows is None or rows.test is not None:
+        return None if rows is None else rows.test
+    return rows.valid if run.folds is None and record.get("test") else None
+
+
 def _told(run: Run, directory: Path, rows: Rows | None, *, private: bool) -> Told:
     """All that the page tells."""
     record, flow = _recorded(directory), flow_of(run.model)
+    scored = scored_rows(run, rows, record)
+    count = scored.num_rows if scored is not None else run.folds.rows if run.folds is not None else run.rows
     monitor = str(record.get("monitor", SKILL))
     return Told(
         name=_name(record, run.model.targets),
@@ -113,7 +120,7 @@ def _told(run: Run, directory: Path, rows: Rows | None, *, private: bool) -> Tol
         logs=_logs(directory),
         watched=(monitor, monitor == SKILL or bool(METRICS.get(monitor).facts["higher"])),
         scores=plain_scores(run.metrics),
-        scored=run.rows,
+        scored=count,
         folds=_plain_folds(run),
         cost=_read_json(directory / COST),
         repeat=_repeat(directory, record),

@@ -8,7 +8,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["Cost", "Counter", "CostMeter", "counters", "peak_bytes"]
+__all__ = ["Cost", "CostMeter", "Counter", "counters", "peak_bytes"]
 
 POWERCAP = Path("/sys/class/powercap")
 LOOK_S = 60.0  # a counter of 2^32 µJ turns over in 66 s at 65 W; those of today hold sixty times that

@@ -121,6 +121,8 @@ class Figures:
                 strength = 0.25 + 0.75 * place / max(1, len(layers) - 1)
                 axes.plot([step for step, _ in known], [value for _, value in known], color=ACCENT, alpha=strength)
             axes.set(xlabel="step", ylabel=name, yscale="log")
+            axes.yaxis.set_major_formatter(lambda value, place: f"{value:g}")
+            axes.yaxis.set_minor_formatter(lambda value, place: "")
 
         return self._drawn(draw)
 

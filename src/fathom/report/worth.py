@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from fathom.heads import METRICS
 from fathom.report.words import score_words, titled
@@ -13,6 +12,7 @@ __all__ = ["Bar", "Row", "rows_of", "sentence", "verdict"]
 
 Metric = Mapping[str, float | None]
 MARGIN = 0.06  # of the drawing's width, left and right
+NOTHING = 1e-3  # of an R²: the mean of the training rows is not quite that of others
 
 
 @dataclass(frozen=True)
@@ -47,22 +47,23 @@ def rows_of(metrics: Mapping[str, Metric]) -> list[Row]:
 
 
 def sentence(target: str, metrics: Mapping[str, Metric], rows: int) -> str:
-    """What the first metric says, beside the linear model and the trivial answer."""
+    """What the first metric says of so many rows (0: unknown), beside the linear model and the trivial answer."""
     name, metric = next(iter(metrics.items()))
-    interval = _interval(metric)
-    value = f"{score_words(metric.get('value'))}{interval}"
+    value = f"{score_words(metric.get('value'))}{_interval(metric)}"
     linear, trivial = metric.get("linear"), metric.get("trivial")
+    counted = f"{rows:,} rows" if rows else "the rows"
     if name == "accuracy":
-        said, usual = f"It gets {value} of {rows:,} rows right", "the usual class"
+        said, usual = f"it gets {value} of {counted} right", "the usual class"
     elif name == "r2":
-        said, usual = f"It explains {value} of how the values of {rows:,} rows vary (R²)", "the mean"
+        said, usual = f"it explains {value} of how the values of {counted} vary (R²)", "the mean"
+        trivial = 0.0 if trivial is not None and abs(trivial) < NOTHING else trivial
     else:
         higher = "" if _about(name)[1] else ", lower being better"
-        said, usual = f"Its {name} is {value} on {rows:,} rows{higher}", "the trivial answer"
+        said, usual = f"its {name} is {value} on {counted}{higher}", "the trivial answer"
     verb = "gets" if name == "accuracy" else "comes to"
     beside = [f"a linear model {verb} {score_words(linear)}"] if linear is not None else []
     beside += [f"{usual} {'' if beside else f'{verb} '}{score_words(trivial)}"] if trivial is not None else []
-    return f"{titled(target)}: {_lowered(said)}" + (f", where {' and '.join(beside)}." if beside else ".")
+    return f"{titled(target)}: {said}" + (f", where {' and '.join(beside)}." if beside else ".")
 
 
 def verdict(metrics: Mapping[str, Metric]) -> str:
@@ -82,10 +83,6 @@ def verdict(metrics: Mapping[str, Metric]) -> str:
     if low is not None and high is not None and low <= linear <= high:
         return "The linear model's score lies within the interval: these rows can hardly tell the two apart."
     return ""
-
-
-def _lowered(words: str) -> str:
-    return words[0].lower() + words[1:]
 
 
 def _interval(metric: Metric) -> str:

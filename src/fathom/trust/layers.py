@@ -10,7 +10,8 @@ from typing import Any
 import pyarrow as pa
 import torch
 from torch import Tensor, nn
-from torch.utils.flop_counter import FlopCounterMode
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.flop_counter import flop_registry
 
 from fathom.model import Model
 from fathom.signals import Role, Signal, to_device
@@ -79,7 +80,7 @@ def _seen(model: Model) -> dict[str, _Seen]:
     blank = pa.table({column.name: pa.nulls(ROWS_SENT) for column in model.schema.of_role(Role.INPUT)})
     batch = next(model.schema.encode(blank, targets=False).in_order(ROWS_SENT))
     device = next((parameter.device for parameter in model.network.parameters()), torch.device("cpu"))
-    counter, seen = FlopCounterMode(display=False), dict[str, _Seen]()
+    counter, seen = _Operations(), dict[str, _Seen]()
     watch = _Watch(counter, seen)
     with ExitStack() as stack, torch.no_grad(), counter:
         for name, module in model.network.named_modules():
@@ -87,6 +88,33 @@ def _seen(model: Model) -> dict[str, _Seen]:
             stack.callback(module.register_forward_hook(watch.left(name)).remove)
         model.network.predict(to_device(batch, device))
     return seen
+
+
+class _Operations(TorchDispatchMode):
+    """Counts floating-point operations by torch's own formulas.
+
+    Torch's ``FlopCounterMode`` counts alike, but loads torch's compiler to be left alone by it, which takes seconds.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.total = 0
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        return False
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        options, formula = kwargs or {}, flop_registry.get(func.overloadpacket)
+        if formula is None:
+            with self:
+                parts = func.decompose(*args, **options)
+            if parts is not NotImplemented:
+                return parts
+        output = func(*args, **options)
+        if formula is not None:
+            self.total += int(formula(*args, **options, out_val=output))
+        return output
 
 
 class _Watch:
@@ -97,16 +125,16 @@ class _Watch:
         seen: receives what each module did.
     """
 
-    def __init__(self, counter: FlopCounterMode, seen: dict[str, _Seen]) -> None:
+    def __init__(self, counter: _Operations, seen: dict[str, _Seen]) -> None:
         self._counter, self._seen = counter, seen
         self._inside: list[int] = []  # of each call that has not returned: what was counted before it, and in its calls
 
     def entered(self, module: nn.Module, given: Any) -> None:
-        self._inside.append(self._counter.get_total_flops())
+        self._inside.append(self._counter.total)
 
     def left(self, name: str) -> Any:
         def note(module: nn.Module, given: Any, output: Any) -> None:
-            computed = self._counter.get_total_flops() - self._inside.pop()
+            computed = self._counter.total - self._inside.pop()
             self._inside = [before + computed for before in self._inside]
             found = self._seen.setdefault(name, _Seen())
             found.operations += computed // ROWS_SENT
