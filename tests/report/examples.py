@@ -47,14 +47,14 @@ HOSTILE = (
     f"</title></g></svg><script>{TRY}</script>",
     f"<body onload={TRY}>",
     f"<iframe srcdoc='<script>parent.{TRY}</script>'></iframe>",
-    f"<iframe src=\"javascript:parent.{TRY}\"></iframe>",
+    f'<iframe src="javascript:parent.{TRY}"></iframe>',
     f'<a href="javascript:{TRY}" id=theme>x</a>',
     f"javascript:{TRY}",
     f"<details open ontoggle={TRY}>",
     f"<input autofocus onfocus={TRY}>",
     f"<video><source onerror={TRY}></video>",
-    f"<object data=\"javascript:{TRY}\"></object>",
-    f"<embed src=\"javascript:{TRY}\">",
+    f'<object data="javascript:{TRY}"></object>',
+    f'<embed src="javascript:{TRY}">',
     "<div class=pwned>x</div>",
     "</td></tr></table><div class=pwned>x</div>",
     "</code></pre><div class=pwned>x</div>",
@@ -192,6 +192,8 @@ def evaluation(name: Iterator[str], target: str, other: str, columns: list[str])
                 "mistakes": [mistake | {"probability": None, "error": 2.5, "pictures": {}}],
             },
         },
-        "importance": [{"column": column, "metric": "accuracy", "drop": 0.1, "low": 0.0, "high": 0.2} for column in columns]
+        "importance": [
+            {"column": column, "metric": "accuracy", "drop": 0.1, "low": 0.0, "high": 0.2} for column in columns
+        ]
         + [{"column": next(name), "metric": "accuracy", "drop": None, "low": None, "high": None}],
     }

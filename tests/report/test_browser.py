@@ -47,6 +47,7 @@ def seen(page: str, folder: Path, width: int) -> tuple[dict[str, object], list[s
         "--disable-gpu",
         "--disable-quic",
         "--no-first-run",
+        "--hide-scrollbars",
         "--disable-background-networking",
         "--disable-component-update",
         "--disable-sync",

@@ -171,5 +171,7 @@ def test_a_large_run_fits_into_two_megabytes():
 
 def test_the_first_words_say_what_the_network_is_worth():
     page = written(told("churn"))
-    first = page.index("it gets 0.8 [0.7, 0.9] of 20 rows right, where a linear model gets 0.75 and the usual class 0.6.")
+    first = page.index(
+        "it gets 0.8 [0.7, 0.9] of 20 rows right, where a linear model gets 0.75 and the usual class 0.6."
+    )
     assert first < page.index("What to look at first") < page.index('<section id="asked">')
