@@ -20,7 +20,7 @@ INCHES, AXES = (3.6, 2.4), (0.19, 0.18, 0.78, 0.77)
 # Colours that no figure has by itself, and what the page calls them.
 COLOURS = {"#010101": "--ink", "#020202": "--soft", "#030303": "--line", "#040404": "--accent", "#050505": "--second"}
 INK, SOFT, LINE, ACCENT, SECOND = COLOURS
-STYLE = {
+STYLE: Any = {
     "svg.fonttype": "none",
     "svg.hashsalt": "fathom",
     "font.size": 8.5,
