@@ -117,6 +117,8 @@ def test_a_model_alone_has_no_report(data: Path, tmp_path: Path):
     fathom.fit(data, "y", out=tmp_path / "run", report=False, **QUICK)
     with pytest.raises(ModelError, match="a model alone"):
         write_report(tmp_path / "run" / "model")
+    with pytest.raises(ConfigError, match="there is no directory"):
+        write_report(tmp_path / "run", tmp_path / "none" / "page.html")
 
 
 def test_the_commands_of_the_page_come_to_the_same_weights(data: Path, tmp_path: Path):

@@ -16,7 +16,7 @@ from fathom.api.comparing import rows_again
 from fathom.api.directory import CONFIG, COST, FOLDS, MODEL, REPORT
 from fathom.api.rows import Rows, rows_fingerprint
 from fathom.api.run import Run, load, plain_scores
-from fathom.errors import InputError, ModelError
+from fathom.errors import ConfigError, InputError, ModelError
 from fathom.heads import METRICS
 from fathom.manifest import MANIFEST, WEIGHTS
 from fathom.model import SKILL
@@ -27,6 +27,7 @@ from fathom.runtime import default_device, write_atomic
 
 __all__ = ["keep_cost", "keep_report", "scored_rows", "write_report"]
 
+MOST_TARGETS = 4  # in the name of a page
 LOG, TIMES, PLAN = "log.jsonl", "times.jsonl", "plan.json"
 Record = Mapping[str, Any]
 
@@ -47,7 +48,10 @@ def write_report(run: str | Path, out: str | Path | None = None, *, private: boo
 
     Raises:
         ModelError: it is no run's directory, or a file in it is missing or altered.
+        ConfigError: there is no directory for the page.
     """
+    if out is not None and not Path(out).parent.is_dir():
+        raise ConfigError(f"--out {str(out)!r}: there is no directory {Path(out).parent}")
     loaded = load(run)
     if loaded.directory is None:
         raise ModelError(f"{run} is a model alone; a report tells of a run's whole directory")
@@ -153,7 +157,8 @@ def _rows_of(record: Record) -> Rows | None:
 
 
 def _name(record: Record, targets: Sequence[str]) -> str:
-    return f"{record['source'].get('name', 'run')} → {', '.join(targets) or 'itself'}"
+    others = f" and {len(targets) - MOST_TARGETS} more" if len(targets) > MOST_TARGETS else ""
+    return f"{record['source'].get('name', 'run')} → {', '.join(targets[:MOST_TARGETS]) or 'itself'}{others}"
 
 
 def _asked(record: Record, flow: Flow) -> list[tuple[str, str]]:
@@ -244,7 +249,12 @@ def _device_words() -> str:
     device = default_device()
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
-    return platform.processor() or platform.machine() if device.type == "cpu" else device.type
+    if device.type != "cpu":
+        return device.type
+    about = Path("/proc/cpuinfo")
+    lines = about.read_text().splitlines() if about.is_file() else []
+    named = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(named, platform.processor() or platform.machine())
 
 
 def _read_json(place: Path) -> dict[str, Any] | None:
