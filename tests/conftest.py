@@ -48,3 +48,21 @@ def own_registrations(request: pytest.FixtureRequest) -> Iterator[None]:
         for registry, entry in OWN.get(request.module.__name__, ()):
             patch.setitem(registry._entries, entry.name, entry)
         yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_pages() -> Iterator[pytest.MonkeyPatch]:
+    """Let runs of tests write no page, which would cost each of them a quarter of a second; see ``pages``."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("fathom.api.fitting.keep_report", lambda *given, **options: None)
+        yield patch
+
+
+@pytest.fixture
+def pages(no_pages: pytest.MonkeyPatch) -> Iterator[None]:
+    """Let the runs of one test write their pages, as runs do."""
+    from fathom.api.reporting import keep_report
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("fathom.api.fitting.keep_report", keep_report)
+        yield

@@ -9,7 +9,9 @@ import time
 from pathlib import Path
 
 SOURCE = Path(__file__).resolve().parents[1] / "src"
-HEAVY = frozenset({"torch", "numpy", "pyarrow", "sklearn", "scipy", "pandas", "PIL", "safetensors"})
+HEAVY = frozenset(
+    {"torch", "numpy", "pyarrow", "sklearn", "scipy", "pandas", "PIL", "safetensors", "matplotlib", "jinja2"}
+)
 HELP = ("-m", "fathom.cli", "--help")
 HELP_LIMIT_S = 0.3
 
@@ -54,6 +56,10 @@ def test_import_loads_nothing_heavy():
 
 def test_help_loads_nothing_heavy():
     assert heavy_imports(*HELP) == set()
+
+
+def test_what_draws_pages_is_loaded_by_a_page_alone():
+    assert heavy_imports("-c", "import fathom.cli.commands, fathom.api") & {"matplotlib", "jinja2"} == set()
 
 
 def test_help_says_how_fathom_is_used():

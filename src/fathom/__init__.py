@@ -7,11 +7,24 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from fathom.api import Report, Run, Tuning, check, compare, fit, load, tune
+    from fathom.api import Report, Run, Tuning, check, compare, fit, load, tune, write_report
     from fathom.data import read
     from fathom.model import Model
 
-__all__ = ["Model", "Report", "Run", "Tuning", "__version__", "check", "compare", "fit", "load", "read", "tune"]
+__all__ = [
+    "Model",
+    "Report",
+    "Run",
+    "Tuning",
+    "__version__",
+    "check",
+    "compare",
+    "fit",
+    "load",
+    "read",
+    "tune",
+    "write_report",
+]
 
 _PLACES = {
     "Report": "fathom.api",
@@ -22,6 +35,7 @@ _PLACES = {
     "fit": "fathom.api",
     "load": "fathom.api",
     "tune": "fathom.api",
+    "write_report": "fathom.api",
     "read": "fathom.data",
     "Model": "fathom.model",
 }

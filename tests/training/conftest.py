@@ -21,6 +21,7 @@ SOURCE = Path(__file__).resolve().parents[2] / "src"
 # checkpoint must hold.
 # Nothing is measured, so that a run depends on its arguments alone.
 OPTIONS: dict[str, Any] = {
+    "report": False,
     "seed": 3,
     "measure": False,
     "net": {"name": "mlp", "hidden": [24, 16], "dropout": 0.3, "norm": "batch"},

@@ -34,8 +34,8 @@ CHECKPOINT = "checkpoints/last.safetensors"
 MODEL_FILES = ("MANIFEST.json", "metrics.json", "network.json", "schema.json", "weights.safetensors")
 MODELS = tuple(f"{place}/{name}" for place in ("linear", "model") for name in MODEL_FILES)
 VALUES = ("config.toml", "plan.json", "log.jsonl", "depths.jsonl", *MODELS)
-TIMES = "times.jsonl"
-KNOWN = {*VALUES, TIMES, CHECKPOINT}
+TIMES, COST = "times.jsonl", "cost.json"
+KNOWN = {*VALUES, TIMES, COST, CHECKPOINT}
 
 # Of one run from its start to its end: the phases in which it is killed, and how long they last at most (s).
 LIFE = (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 from fathom.api.directory import CONFIG
-from fathom.api.rows import prepare, rows_fingerprint
+from fathom.api.rows import Rows, prepare, rows_fingerprint
 from fathom.api.run import Run, load
 from fathom.checks import CHECKS
 from fathom.config import RECORDS, Config
@@ -24,7 +24,7 @@ from fathom.heads.pairing import Comparison, compared
 from fathom.model import Model
 from fathom.resampling import resampled_together
 
-__all__ = ["Compared", "compare"]
+__all__ = ["Compared", "compare", "rows_again"]
 
 MOST_RUNS = 20
 
@@ -150,18 +150,31 @@ def _read_again(record: dict[str, Any], expected: str) -> pa.Table:
         ConfigError: the data has changed.
     """
     unchecked = dict.fromkeys(CHECKS.names(), False)
-    told = {key: value for key, value in record.items() if key not in RECORDS} | {"checks": unchecked}
-    asked, about = Config.of(told), record["source"]
-    place, test_place = about.get("place") or about.get("name"), about.get("test_place")
     try:
-        source = read(place, **asked.reading)
-        test = read(test_place, **accepted_options(test_place, asked.reading)) if test_place else None
-        rows = prepare(source, test, asked, lambda line: None)
+        rows = rows_again({**record, "checks": unchecked})
     except InputError as error:
         raise ConfigError(f"the runs' test rows cannot be read again ({error}); name rows to compare on") from error
     if rows.test is None or rows_fingerprint(rows.test) != expected:
+        place = record["source"].get("place") or record["source"].get("name")
         raise ConfigError(f"the data in {place} is not what the runs learned from; name rows to compare on")
     return rows.test
+
+
+def rows_again(record: Mapping[str, Any]) -> Rows:
+    """The rows of a run, read, checked and split again as they were.
+
+    Args:
+        record: its ``config.toml``.
+
+    Raises:
+        InputError: its data is not there any more, or cannot be split so.
+    """
+    asked = Config.of({key: value for key, value in record.items() if key not in RECORDS})
+    about = record["source"]
+    place, test_place = about.get("place") or about.get("name"), about.get("test_place")
+    source = read(place, **asked.reading)
+    test = read(test_place, **accepted_options(test_place, asked.reading)) if test_place else None
+    return prepare(source, test, asked, lambda line: None)
 
 
 def _finite(value: Any) -> Any:

@@ -23,10 +23,12 @@ from fathom.training.log import FILES
 
 __all__ = [
     "CONFIG",
+    "COST",
     "DECISION",
     "FOLDS",
     "LINEAR",
     "MODEL",
+    "REPORT",
     "SCORES",
     "check_directory",
     "locked",
@@ -37,10 +39,14 @@ __all__ = [
 ]
 
 CONFIG, MODEL, LINEAR, DECISION = "config.toml", "model", "linear", "augment.json"
+REPORT, COST = "report.html", "cost.json"
 FOLDS, SCORES = "folds", "scores.json"  # a directory for each fold, and beside them what they tell together
 SAYS_NOTHING = ("versions", "log")  # of what a run computes
 # What a run writes last stands first and is deleted first, so that a killed deletion leaves the run at an earlier time.
-OURS = (MODEL, LINEAR, FOLDS, *TRACKED, "checkpoints", *FILES, "plan.json", DECISION, CONFIG)
+OURS = (
+    *(REPORT, COST, MODEL, LINEAR, FOLDS, *TRACKED, "checkpoints"),
+    *(*FILES, "plan.json", DECISION, CONFIG),
+)
 
 
 def check_directory(

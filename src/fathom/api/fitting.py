@@ -18,10 +18,11 @@ import torch.nn.functional as F
 from fathom.api.augmenting import altered_inputs, decided, drawn_by
 from fathom.api.choosing import chosen_net, mixes_members
 from fathom.api.columns import columns_told
-from fathom.api.directory import LINEAR, MODEL, check_directory, locked, open_directory, record
+from fathom.api.directory import CONFIG, LINEAR, MODEL, REPORT, check_directory, locked, open_directory, record
 from fathom.api.examining import Say
 from fathom.api.folding import cross_validated
 from fathom.api.large import rows_in_memory
+from fathom.api.reporting import keep_cost, keep_report
 from fathom.api.rows import Rows, prepare
 from fathom.api.run import Run
 from fathom.api.stores import training_store
@@ -30,13 +31,14 @@ from fathom.config import Config
 from fathom.data import read
 from fathom.data.readers import accepted_options
 from fathom.data.store import Store, TensorStore
-from fathom.errors import Diverged
+from fathom.errors import ConfigError, Diverged, Interrupted, first_line
 from fathom.heads import HEADS, METRICS
 from fathom.kinds import KINDS
 from fathom.layout import Layout, choose_layout
 from fathom.model import SKILL, Model
 from fathom.progress import shown
 from fathom.registry import Choice
+from fathom.report.cost import CostMeter
 from fathom.runtime import default_device, seed_from
 from fathom.schema import Schema
 from fathom.signals import MEMBER_WEIGHT, Role
@@ -49,7 +51,7 @@ from fathom.training.symptoms import symptoms
 
 __all__ = ["fit", "fit_rows", "layout_for", "model_for", "train_on"]
 
-TRAINING = "training"
+TRAINING, PRIVATE = "training", "private"
 LINEAR_STEPS = (200, 2000)
 LINEAR_EPOCHS = 60
 LINEAR_BATCH = 256
@@ -71,6 +73,7 @@ def fit(
     resume: bool = False,
     overwrite: bool = False,
     say: Say | None = None,
+    report: bool | str = True,
     **config: Any,
 ) -> Run:
     """Read data, build the network that fits it, train it, score it, and keep it.
@@ -84,6 +87,7 @@ def fit(
         resume: continue a run that was stopped.
         overwrite: delete what ``out`` holds first.
         say: called with each line that tells a person what was found and decided.
+        report: whether ``out`` gets a page that tells all of it; "private" keeps rows and pictures out of the page.
         config: the keys of ``config.Config``, ``optimizer`` and ``schedule``; as in ``net="mlp"``, ``budget="2m"``.
 
     Raises:
@@ -95,6 +99,7 @@ def fit(
     if isinstance(test, int | float):
         config, test = {**config, "test": test}, None
     asked = Config.of({"target": target, **config} if target is not None else config)
+    _check_report(report)
     tell = say or (lambda line: None)
     require(asked.log, kept=out is not None)
     if out is not None:
@@ -102,7 +107,8 @@ def fit(
     with shown(say is not None):
         others = None if test is None else read(test, **accepted_options(test, asked.reading))
         rows = prepare(read(source, **asked.reading), others, asked, tell)
-        run = fit_rows(rows, replace(asked, folds=rows.folds), out, resume=resume, overwrite=overwrite, say=say)
+        asked = replace(asked, folds=rows.folds)
+        run = fit_rows(rows, asked, out, resume=resume, overwrite=overwrite, say=say, report=report)
     run.seconds = time.perf_counter() - started
     return run
 
@@ -115,6 +121,7 @@ def fit_rows(
     resume: bool = False,
     overwrite: bool = False,
     say: Say | None = None,
+    report: bool | str = True,
 ) -> Run:
     """Build the network that fits rows that are read and split, train it, score it, and keep it; as ``fit``."""
     started, tell = time.perf_counter(), say or (lambda line: None)
@@ -132,12 +139,33 @@ def fit_rows(
         # Opened only now: a mistake in what was asked for deletes no earlier run and leaves no empty directory.
         with locked(Path(out)):
             directory = open_directory(Path(out), resume=resume, overwrite=overwrite)
+            earlier = (directory / CONFIG).exists()
             record(directory, _explicit(asked, model), rows)
-            run = _followed(model, rows, asked, directory, say)
+            with CostMeter() as meter:
+                run = _followed(model, rows, asked, directory, say)
+            keep_cost(directory, meter.cost(), resumed=earlier)
+            if report:
+                _report(run, directory, rows, say, private=report == PRIVATE)
     if asked.training.get("group_l1"):
         tell(columns_told(run.model))
     run.seconds = time.perf_counter() - started
     return run
+
+
+def _report(run: Run, directory: Path, rows: Rows, say: Say | None, *, private: bool) -> None:
+    """Write the page that tells of a finished run; the run is kept, whatever becomes of the page."""
+    try:
+        keep_report(run, directory, rows, private=private)
+    except Interrupted:
+        raise
+    except Exception as error:  # noqa: BLE001 - drawing takes libraries and fonts that may fail in any way
+        tell = say or warnings.warn
+        tell(f"warning: {REPORT} could not be written ({type(error).__name__}: {first_line(error)}); the model is kept")
+
+
+def _check_report(report: bool | str) -> None:
+    if report not in (True, False, PRIVATE):
+        raise ConfigError(f"report = {report!r} is not allowed (allowed: True, False, {PRIVATE!r})")
 
 
 def _followed(model: Model, rows: Rows, asked: Config, directory: Path | None, say: Say | None) -> Run:

@@ -122,6 +122,8 @@ def _columns(command: Command) -> Command:
 @click.option("--out", metavar="DIR", help="The run's directory, else runs/<data>-<target>.")
 @click.option("--resume", is_flag=True, help="Continue a run that was stopped.")
 @click.option("--overwrite", is_flag=True, help="Delete the run that is there.")
+@click.option("--no-report", is_flag=True, help="Write no report.html.")
+@click.option("--private", is_flag=True, help="Keep rows and pictures out of report.html.")
 @_as_json
 def fit(
     data: str, test: str | None, out: str | None, *, resume: bool, overwrite: bool, as_json: bool, **said: Any
@@ -138,13 +140,15 @@ def fit(
     from fathom.config import Config
     from fathom.data import read
 
+    report: bool | str = False if said["no_report"] else "private" if said["private"] else True
     config = config_from(said)
     asked = Config.of(config)  # mistakes are told before any data is read
     source = read(data, **asked.reading)
     place = out or _default_place(source.name, asked.target or source.target)
     share = config.pop("test", None)  # of rows to hold out, where no test data is given
     held_out = share if test is None else test
-    run = fit_network(source, test=held_out, out=place, resume=resume, overwrite=overwrite, say=_say, **config)
+    kept: dict[str, Any] = {"out": place, "resume": resume, "overwrite": overwrite, "report": report, "say": _say}
+    run = fit_network(source, test=held_out, **kept, **config)
     _print(run.summary() if as_json else text.fitted(run))
 
 
@@ -369,6 +373,24 @@ def inspect(
     elif filters is None:
         found = inspection.inspected(loaded, run)
         _print(found.plain() if as_json else found.text())
+
+
+@fathom.command(short_help="Write the page that tells all of a run.")
+@click.argument("run")
+@click.option("--out", metavar="FILE", help="Where it goes, else report.html in RUN.")
+@click.option("--private", is_flag=True, help="Keep rows and pictures out of it.")
+@_as_json
+def report(run: str, out: str | None, *, private: bool, as_json: bool) -> None:
+    """Write report.html of RUN again: what was asked, the network, how it learned,
+    its scores and mistakes, what it cost, and how to repeat it.
+
+    The data is read again where it was; if it is gone or changed, the page leaves
+    out what needs rows.
+    """
+    from fathom.api import write_report
+
+    place = write_report(run, out, private=private)
+    _print({"run": run, "report": str(place)} if as_json else f"The report is in {place}")
 
 
 @fathom.command(short_help="See it all on handwritten digits, in under a minute.")

@@ -7,10 +7,11 @@ import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from fathom.cli.text import WIDTH, aligned, bold, number
+from fathom.cli.text import bold, number
 from fathom.trust.evaluation import EvaluatedTarget, Evaluation
 from fathom.trust.mistakes import Mistake
 from fathom.trust.slices import Slice
+from fathom.typeset import aligned, width
 
 __all__ = ["parts"]
 
@@ -114,7 +115,9 @@ def _table(rows: Sequence[Sequence[str]]) -> str:
 
 def _wrapped(words: str, indent: str) -> str:
     """Lines of the usual width, a few at most; whatever breaks lines in someone's data is a blank."""
-    lines = textwrap.wrap(" ".join(words.split()), WIDTH - len(indent) - 2, max_lines=LINES_OF_CELLS, placeholder=" …")
+    lines = textwrap.wrap(
+        " ".join(words.split()), width() - len(indent) - 2, max_lines=LINES_OF_CELLS, placeholder=" …"
+    )
     return "\n".join(f"{indent if k == 0 else indent + '  '}{line}" for k, line in enumerate(lines or [""]))
 
 

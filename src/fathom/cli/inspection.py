@@ -3,47 +3,22 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator
-from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from typing import Any
-
-import pyarrow as pa
-import torch
-from torch import Tensor, nn
 
 from fathom.api import Run, plain_scores
 from fathom.api.columns import columns_kept
 from fathom.cli.text import bold, scored
 from fathom.model import Model
-from fathom.signals import Role, Signal, to_device
+from fathom.signals import Role
 from fathom.training.diagnostics import read_depths
 from fathom.training.symptoms import Symptom, symptoms
+from fathom.trust.layers import Layer, layers_of
 from fathom.typeset import aligned, one_line, shortened, width
 
-__all__ = ["Inspection", "Layer", "inspected"]
+__all__ = ["Inspection", "inspected"]
 
-ROWS_SENT = 2
 LONGEST_NAME = 32
-
-
-@dataclass(frozen=True)
-class Layer:
-    """One module.
-
-    Attributes:
-        name: where it is in the network.
-        what: its class.
-        shape: what it gives for one row, or None where the forward pass does not call it as a module.
-        members: for how many members it does so.
-        parameters: how many it holds itself.
-    """
-
-    name: str
-    what: str
-    shape: tuple[int, ...] | None
-    members: int
-    parameters: int
 
 
 @dataclass(frozen=True)
@@ -73,13 +48,17 @@ class Inspection:
     def text(self) -> str:
         """As a person reads it."""
         columns = [(_name(row[0]), *row[1:]) for row in self.model.schema.rows()]
-        layers = [(_name(x.name), x.what, _shape_words(x), f"{x.parameters:>11,}") for x in self.layers]
-        layers = [("layer", "what", "gives", f"{'parameters':>11}"), *layers]
+        layers = [
+            (_name(x.name), x.what, _shape_words(x), f"{x.parameters:>11,}", f"{x.operations or 0:>13,}")
+            for x in self.layers
+        ]
+        layers = [("layer", "what", "gives", f"{'parameters':>11}", f"{'FLOPs a row':>13}"), *layers]
+        operations = sum(layer.operations or 0 for layer in self.layers)
         kept = columns_kept(self.model)
         if kept is not None and len(kept) < len(self.model.schema.of_role(Role.INPUT)):
             columns += [("kept", "", "", ", ".join(kept) or "none")]
         parts = [bold("columns"), aligned(columns, indent=2), "", bold("layers (B rows at a time)")]
-        parts += [aligned(layers, indent=2), f"  {self.total:,} parameters in all"]
+        parts += [aligned(layers, indent=2), f"  {self.total:,} parameters and {operations:,} FLOPs a row in all"]
         if self.symptoms:
             words = (f"  {line}" for symptom in self.symptoms for line in textwrap.wrap(symptom.words, width() - 2))
             parts += ["", bold("while it was trained"), *words]
@@ -92,41 +71,7 @@ def inspected(run: Run, name: str) -> Inspection:
     """Take a run's model apart."""
     total = sum(parameter.numel() for parameter in run.model.network.parameters())
     seen = [] if run.directory is None else read_depths(run.directory)
-    return Inspection(name, run.model, tuple(_layers(run.model)), total, symptoms(seen))
-
-
-def _layers(model: Model) -> Iterator[Layer]:
-    """Modules that hold parameters themselves or no other module, each with the shape of what it gives."""
-    shapes = _shapes(model)
-    counted: set[nn.Parameter] = set()
-    for name, module in model.network.named_modules():
-        own = set(module.parameters(recurse=False)) - counted
-        counted |= own
-        if own or not any(True for _ in module.children()):
-            members, shape = shapes.get(name, (1, None))
-            yield Layer(name, type(module).__name__, shape, members, sum(parameter.numel() for parameter in own))
-
-
-def _shapes(model: Model) -> dict[str, tuple[int, tuple[int, ...]]]:
-    """Members, and what a module gives for a row of each: seen by sending rows through that lack everything."""
-    shapes: dict[str, tuple[int, tuple[int, ...]]] = {}
-    blank = pa.table({column.name: pa.nulls(ROWS_SENT) for column in model.schema.of_role(Role.INPUT)})
-    store = model.schema.encode(blank, targets=False)
-    device = next((parameter.device for parameter in model.network.parameters()), torch.device("cpu"))
-    with ExitStack() as stack, torch.inference_mode():
-        for name, module in model.network.named_modules():
-            stack.callback(module.register_forward_hook(_noting(shapes, name)).remove)
-        model.network.predict(to_device(next(store.in_order(ROWS_SENT)), device))
-    return shapes
-
-
-def _noting(shapes: dict[str, tuple[int, tuple[int, ...]]], name: str) -> Any:
-    def note(module: nn.Module, given: Any, output: Any) -> None:
-        tensor = output.vector if isinstance(output, Signal) else output
-        if isinstance(tensor, Tensor):
-            shapes.setdefault(name, (max(1, len(tensor) // ROWS_SENT), tuple(tensor.shape[1:])))
-
-    return note
+    return Inspection(name, run.model, layers_of(run.model), total, symptoms(seen))
 
 
 def _shape_words(layer: Layer) -> str:

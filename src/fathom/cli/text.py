@@ -13,6 +13,7 @@ from fathom.api.directory import CONFIG
 from fathom.api.folding import Folds
 from fathom.heads import METRICS
 from fathom.model import Metric, Scores
+from fathom.report.words import number, titled
 from fathom.typeset import aligned, one_line, shortened
 
 __all__ = ["bold", "fingerprint_of", "fitted", "number", "scored"]
@@ -73,16 +74,6 @@ def bold(words: str) -> str:
     return words if plain else f"\033[1m{words}\033[0m"
 
 
-def number(value: float) -> str:
-    """Three digits that count, and more where fewer would say 1 of what is not 1."""
-    if not math.isfinite(value):
-        return "-"
-    if 1000 <= abs(value) < 1e9:
-        return f"{value:,.0f}"
-    rounded = (f"{value:.{digits}g}" for digits in range(3, 7))
-    return next((shown for shown in rounded if shown != "1"), "1")
-
-
 def fingerprint_of(run: Run) -> str | None:
     """The fingerprint of the data that a run learned from, where it is known."""
     config = None if run.directory is None else run.directory / CONFIG
@@ -93,11 +84,7 @@ def fingerprint_of(run: Run) -> str | None:
 
 
 def _title(target: str) -> str:
-    """The target as a person calls it; what is rebuilt goes by the name of its tensor."""
-    if target.startswith("pack/"):
-        return f"{target.removeprefix('pack/')} columns, rebuilt"
-    name = shortened(one_line(target.removeprefix("input/")), LONGEST_TITLE)
-    return f"{name}, rebuilt" if target.startswith("input/") else name
+    return shortened(one_line(titled(target)), LONGEST_TITLE)
 
 
 def _cells(name: str, metric: Metric) -> tuple[str, ...]:
@@ -117,7 +104,7 @@ def _notes(target: str, metrics: dict[str, Metric]) -> list[str]:
     sign = 1 if METRICS.get(name).facts["higher"] else -1
     if sign * metric.linear < sign * metric.value:
         return []
-    return [f"  note: a linear model does as well or better on {_title(target)}"]
+    return [f"  note: a linear model does as well or better on {titled(target)}"]
 
 
 def _legend(scores: Scores) -> str:
