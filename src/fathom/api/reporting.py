@@ -24,6 +24,10 @@ from fathom.report.cost import Cost
 from fathom.report.flow import Flow, flow_of
 from fathom.report.page import Repeat, Told, written
 from fathom.runtime import default_device, write_atomic
+from fathom.training.diagnostics import read_depths
+from fathom.training.symptoms import symptoms
+from fathom.trust.evaluation import evaluated
+from fathom.trust.filters import first_filters, strongest_patches
 
 __all__ = ["keep_cost", "keep_report", "scored_rows", "write_report"]
 
@@ -114,6 +118,7 @@ def _told(run: Run, directory: Path, rows: Rows | None, *, private: bool) -> Tol
     scored = scored_rows(run, rows, record)
     count = scored.num_rows if scored is not None else run.folds.rows if run.folds is not None else run.rows
     monitor = str(record.get("monitor", SKILL))
+    depths, filters = read_depths(directory), first_filters(run.model)
     return Told(
         name=_name(record, run.model.targets),
         asked=_asked(record, flow),
@@ -126,10 +131,21 @@ def _told(run: Run, directory: Path, rows: Rows | None, *, private: bool) -> Tol
         scores=plain_scores(run.metrics),
         scored=count,
         folds=_plain_folds(run),
+        evaluation=_evaluation(run, scored, record, private=private),
+        depths=depths,
+        symptoms=[symptom.words for symptom in symptoms(depths)],
+        filters=filters,
+        patches=strongest_patches(run.model, scored) if filters and scored is not None and not private else (),
         cost=_read_json(directory / COST),
         repeat=_repeat(directory, record),
         private=private,
     )
+
+
+def _evaluation(run: Run, scored: pa.Table | None, record: Record, *, private: bool) -> Record | None:
+    if scored is None or not scored.num_rows:
+        return None
+    return evaluated(run.model, scored, linear=run.linear, seed=int(record.get("seed", 0)), private=private).plain()
 
 
 def _recorded(directory: Path) -> Record:

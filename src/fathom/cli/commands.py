@@ -5,21 +5,20 @@ from __future__ import annotations
 import re
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import click
 
 from fathom import __version__
-from fathom.cli import completion
+from fathom.cli import completion, options
 from fathom.cli.printing import harmless
 from fathom.errors import InputError, unknown_name
 from fathom.typeset import set_to_width
 
 __all__ = ["fathom"]
 
-Command = Callable[..., None]
 LONGEST_NAME = 80
 NETS, HEADS = completion.names("net"), completion.names("head")
 
@@ -54,44 +53,6 @@ def fathom() -> None:
     """From your data to a neural network that you can trust and ship."""
 
 
-def _as_json(command: Command) -> Command:
-    return click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")(command)
-
-
-def _reading(command: Command) -> Command:
-    """The options that say how a source is to be read."""
-    for option in (
-        click.option("--lines", is_flag=True, help="A .txt is a row a line, not one document."),
-        click.option("--text", multiple=True, metavar="COLUMN", help="Read it as text, as its cells stand. *"),
-        click.option(
-            "--missing", multiple=True, metavar="[COLUMN=]WORD", help="What a cell holds that is not known. *"
-        ),
-        click.option("--decimal", metavar="MARK", help="What begins a number's decimals: . or ,"),
-        click.option("--skip-rows", type=int, metavar="N", help="Lines of a CSV above its header."),
-        click.option("--header/--no-header", default=None, help="Whether a CSV's first row names the columns."),
-        click.option("--columns", metavar="A,B,C", help="Name the columns of a CSV without a header."),
-    ):
-        command = option(command)
-    return command
-
-
-def _columns(command: Command) -> Command:
-    """The options that say what columns are and what they are for."""
-    for option in (
-        click.option("--time", metavar="COLUMN", help="Learn from earlier rows, score on later ones."),
-        click.option(
-            "--group",
-            metavar="COLUMN",
-            help="Rows of one group are never split up; 'file~PATTERN' groups by file names.",
-        ),
-        click.option("--weight", metavar="COLUMN", help="How much each row counts."),
-        click.option("--role", multiple=True, metavar="COLUMN=ROLE", help="What a column is for, as in id=ignore. *"),
-        click.option("--kind", multiple=True, metavar="COLUMN=KIND", help="What a column is; see fathom list kinds. *"),
-    ):
-        command = option(command)
-    return command
-
-
 @fathom.command(short_help="Train a network on data.")
 @click.argument("data", shell_complete=completion.data)
 @click.option("--target", multiple=True, metavar="COLUMN", help="Column to predict; 'none' rebuilds the inputs. *")
@@ -115,16 +76,16 @@ def _columns(command: Command) -> Command:
     shell_complete=completion.names("tracker"),
 )
 @click.option("--set", multiple=True, metavar="KEY=VALUE", help="An option, as in net.dropout=0.2. *")
-@_columns
+@options.columns
 @click.option("--seed", type=int, metavar="N", help="Decides all that is random.")
-@_reading
+@options.reading
 @click.option("--config", metavar="FILE.toml", help="Options in a file; the command line goes before it.")
 @click.option("--out", metavar="DIR", help="The run's directory, else runs/<data>-<target>.")
 @click.option("--resume", is_flag=True, help="Continue a run that was stopped.")
 @click.option("--overwrite", is_flag=True, help="Delete the run that is there.")
 @click.option("--no-report", is_flag=True, help="Write no report.html.")
 @click.option("--private", is_flag=True, help="Keep rows and pictures out of report.html.")
-@_as_json
+@options.as_json
 def fit(
     data: str, test: str | None, out: str | None, *, resume: bool, overwrite: bool, as_json: bool, **said: Any
 ) -> None:
@@ -166,14 +127,14 @@ def fit(
 @click.option("--net", metavar="NAME", help="A network; else those that fit are tried.", shell_complete=NETS)
 @click.option("--head", metavar="NAME", help="A head; see fathom list heads.", shell_complete=HEADS)
 @click.option("--set", multiple=True, metavar="KEY=VALUE", help="An option that stays as it is said. *")
-@_columns
+@options.columns
 @click.option("--seed", type=int, metavar="N", help="Decides all that is random.")
-@_reading
+@options.reading
 @click.option("--config", metavar="FILE.toml", help="Options in a file; the command line goes before it.")
 @click.option("--out", metavar="DIR", help="The study's directory, else runs/<data>-<target>-tune.")
 @click.option("--resume", is_flag=True, help="Continue a study that was stopped, or add trials to it.")
 @click.option("--overwrite", is_flag=True, help="Delete the study that is there.")
-@_as_json
+@options.as_json
 def tune(
     data: str, test: str | None, out: str | None, *, resume: bool, overwrite: bool, as_json: bool, **said: Any
 ) -> None:
@@ -204,10 +165,10 @@ def tune(
 @click.option("--target", multiple=True, metavar="COLUMN", help="Column to predict; 'none' for no target. *")
 @click.option("--test", metavar="DATA", help="Rows on which the network would be scored.")
 @click.option("--set", multiple=True, metavar="KEY=VALUE", help="An option, as in checks.labels=false. *")
-@_columns
-@_reading
+@options.columns
+@options.reading
 @click.option("--config", metavar="FILE.toml", help="Options in a file; the command line goes before it.")
-@_as_json
+@options.as_json
 def check(data: str, test: str | None, *, as_json: bool, **said: Any) -> None:
     """Look for what would mislead a network trained on DATA, or its scores.
 
@@ -233,8 +194,8 @@ def check(data: str, test: str | None, *, as_json: bool, **said: Any) -> None:
 @click.argument("run", shell_complete=completion.runs)
 @click.argument("data", shell_complete=completion.data)
 @click.option("--out", metavar="FILE", help="A .csv, .parquet or .jsonl; else CSV on stdout.")
-@_reading
-@_as_json
+@options.reading
+@options.as_json
 def predict(run: str, data: str, out: str | None, *, as_json: bool, **said: Any) -> None:
     """Predict each row of DATA with the network of RUN, a directory that fit wrote.
 
@@ -264,8 +225,8 @@ def predict(run: str, data: str, out: str | None, *, as_json: bool, **said: Any)
 @click.argument("run", shell_complete=completion.runs)
 @click.argument("data", shell_complete=completion.data)
 @click.option("--private", is_flag=True, help="Show no row of the data.")
-@_reading
-@_as_json
+@options.reading
+@options.as_json
 def evaluate(run: str, data: str, *, private: bool, as_json: bool, **said: Any) -> None:
     """Score the network of RUN on the rows of DATA, which must have the target, and
     show where and by what it is wrong."""
@@ -289,8 +250,8 @@ def evaluate(run: str, data: str, *, private: bool, as_json: bool, **said: Any) 
 
 @fathom.command(short_help="Test which of several networks is better.")
 @click.argument("runs", nargs=-1, required=True, metavar="RUN RUN... [DATA]", shell_complete=completion.runs)
-@_reading
-@_as_json
+@options.reading
+@options.as_json
 def compare(runs: tuple[str, ...], *, as_json: bool, **said: Any) -> None:
     """Compare several RUNs on the same rows: the test rows that they have in
     common, or those of DATA, and say which differences are more than noise."""
@@ -317,7 +278,7 @@ def _runs_and_data(places: tuple[str, ...]) -> tuple[list[str], str | None]:
 
 @fathom.command("list", short_help="List the nets, kinds, checks, data sets, ...")
 @click.argument("what", required=False, shell_complete=completion.sorts)
-@_as_json
+@options.as_json
 def list_(what: str | None, *, as_json: bool) -> None:
     """List what can be chosen by name: all of it, or one sort, such as nets, kinds,
     readers, checks or sets."""
@@ -330,7 +291,7 @@ def list_(what: str | None, *, as_json: bool) -> None:
 @fathom.command(short_help="Show the options of one of them.")
 @click.argument("what", shell_complete=completion.sorts)
 @click.argument("name", required=False, shell_complete=completion.one_of_sort)
-@_as_json
+@options.as_json
 def show(what: str, name: str | None, *, as_json: bool) -> None:
     """Show one thing's options, as in fathom show net mlp or show reader csv.
 
@@ -348,7 +309,7 @@ def show(what: str, name: str | None, *, as_json: bool) -> None:
 @click.option("--rate", type=float, metavar="R", help="Learning rate of the plain step that --row shows.")
 @click.option("--filters", metavar="FILE.png", help="Paint the filters of the first convolution.")
 @click.option("--data", metavar="DATA", help="Rows for --row and --filters, else those RUN was trained on.")
-@_as_json
+@options.as_json
 def inspect(
     run: str, row: int | None, rate: float | None, filters: str | None, data: str | None, *, as_json: bool
 ) -> None:
@@ -379,7 +340,7 @@ def inspect(
 @click.argument("run")
 @click.option("--out", metavar="FILE", help="Where it goes, else report.html in RUN.")
 @click.option("--private", is_flag=True, help="Keep rows and pictures out of it.")
-@_as_json
+@options.as_json
 def report(run: str, out: str | None, *, private: bool, as_json: bool) -> None:
     """Write report.html of RUN again: what was asked, the network, how it learned,
     its scores and mistakes, what it cost, and how to repeat it.
@@ -395,7 +356,7 @@ def report(run: str, out: str | None, *, private: bool, as_json: bool) -> None:
 
 @fathom.command(short_help="See it all on handwritten digits, in under a minute.")
 @click.option("--out", default="runs/demo", show_default=True, metavar="DIR", help="The run's directory; overwritten.")
-@_as_json
+@options.as_json
 def demo(out: str, *, as_json: bool) -> None:
     """Train a network to read handwritten digits, and use it."""
     from fathom.cli.demo import demonstrate
