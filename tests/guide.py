@@ -15,6 +15,7 @@ import pytest
 from fathom.cli import main
 
 SHORT = ("--budget", "20steps")
+HOME = "/home/ada"
 NUMBER = r"-?\d[\d,]*(?:\.\d+)?(?:e[+-]?\d+)?"
 NEAR = 0.06  # absolutely or relatively, of numbers that Python shows
 
@@ -53,11 +54,14 @@ def typed(command: str) -> tuple[int, str]:
         return 0, "".join(Path(name).read_text() for name in arguments)
     assert program == "fathom", command
     if arguments[0] == "fit":
+        minutes = [k for k, word in enumerate(arguments) if re.fullmatch(r"\d+m", word)]
+        arguments = [SHORT[1] if k in minutes else word for k, word in enumerate(arguments)]
         arguments += ["--set", "measure=false", *(() if "--budget" in arguments else SHORT)]
     printed = io.TextIOWrapper(io.BytesIO(), encoding="utf-8", write_through=True)
     with redirect_stdout(printed), redirect_stderr(printed), pytest.raises(SystemExit) as left:
         main(arguments)
-    return int(left.value.code or 0), printed.buffer.getvalue().decode()  # type: ignore[attr-defined]
+    text = printed.buffer.getvalue().decode()  # type: ignore[attr-defined]
+    return int(left.value.code or 0), text.replace(str(Path.cwd()), HOME)
 
 
 def first_missed(expected: str, printed: str) -> str | None:

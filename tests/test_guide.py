@@ -19,6 +19,7 @@ from tests.guide import alike, blocks, first_missed, run_page, typed
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = ("tour", "kinds", "nets", "training", "scores", "runs", "configuration", "life_of_a_row")
+README = (ROOT / "README.md").read_text(encoding="utf-8")
 NEW = """Pclass,Sex,Age,SibSp,Parch,Fare,Embarked
 1,female,29,0,0,80,S
 3,male,22,1,0,7.25,S
@@ -36,6 +37,7 @@ def place(tmp_path_factory: pytest.TempPathFactory, data_directory: Path) -> Ite
     folder = tmp_path_factory.mktemp("guide")
     shutil.copyfile(data_directory / "tabular" / "titanic.csv", folder / "titanic.csv")
     (folder / "new.csv").write_text(NEW)
+    (folder / "few.csv").write_text("Pclass,Sex\n1,female\n")
     draw = np.random.default_rng(0)
     for digit in range(10):
         (folder / "written" / str(digit)).mkdir(parents=True)
@@ -77,6 +79,19 @@ def test_an_example_runs(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(sys, "argv", [path.name])
     runpy.run_path(str(path), run_name="__main__")
     assert capsys.readouterr().out.strip()
+
+
+def test_the_readme_s_results_are_those_of_the_benchmarks():
+    results = README.partition("## What it measures")[2].partition("\n## ")[0]
+    numbers = re.findall(r"\d+[.,]\d+", re.sub(r"```.*?```", "", results, flags=re.DOTALL))
+    rounded = {"4.1", "0.44", "48,842"}  # a gap and a share that the text rounds, and a count of rows
+    assert len(numbers) > 20
+    assert [number for number in numbers if number not in rounded and number not in text_of("benchmarks")] == []
+
+
+def test_the_readme_s_net_is_that_of_the_examples():
+    (shown,) = [text for language, text in blocks(README) if language == "python" and "@NETS" in text]
+    assert shown in (ROOT / "examples" / "extend" / "cosine_features.py").read_text()
 
 
 def test_what_a_page_shows_and_is_not_printed_is_noticed():
