@@ -16,7 +16,7 @@ staff = [None if random.random() < 0.1 else int(count // 50) for count in visito
 
 place = sys.argv[1] if len(sys.argv) > 1 else "runs/visitors"
 rows = {"day": days, "tags": tags, "staff": staff, "visitors": visitors}
-run = fathom.fit(rows, "visitors", budget="20epochs", out=place, overwrite=True)
+run = fathom.fit(rows, "visitors", net="mlp", valid=0.15, budget="20epochs", out=place, overwrite=True)
 r2 = run.metrics["visitors"]["r2"]
 print(f"R² {r2.value:.2f}, a linear model {r2.linear:.2f}")
 

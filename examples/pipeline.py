@@ -6,7 +6,7 @@ from sklearn.model_selection import GridSearchCV, cross_val_score
 from fathom.sklearn import NeuralClassifier
 
 X, y = load_breast_cancer(return_X_y=True)
-network = NeuralClassifier(net="mlp", budget="10epochs")
+network = NeuralClassifier(net="mlp", budget="5epochs")
 scores = cross_val_score(network, X, y, cv=3)
 print(f"accuracy over three folds: {scores.mean():.3f} ± {scores.std():.3f}")
 

@@ -117,6 +117,6 @@ def _of_all_inputs(root: Path) -> Chapter:
 def _of_training(root: Path) -> Chapter:
     found = described("training", None)
     found = replace(found, doc=found.doc.replace("``", "`"))
-    source = "Source: [`Trainer`](../src/fathom/training/engine.py)"
+    source = "Code: [`Trainer`](../src/fathom/training/engine.py)"
     text = "\n\n".join(["# Training", *map(plain, found.paragraphs), *options(found), source])
     return Chapter("", "Training", "reference/training.md", text)

@@ -70,7 +70,7 @@ def source_line(root: Path, what: str, name: str) -> str:
     factory = _factory(what, name)
     path = Path(inspect.getsourcefile(factory) or "").resolve().relative_to(root)
     depth = "../../" if what == "kind" else "../"
-    return f"Source: [`{factory.__qualname__}`]({depth}{path.as_posix()}) in `{path.as_posix()}`"
+    return f"Code: [`{factory.__qualname__}`]({depth}{path.as_posix()}) in `{path.as_posix()}`"
 
 
 def _rebuilds(head: str) -> bool:

@@ -38,8 +38,10 @@ def run_page(page: str) -> None:
         if language == "console":
             for command, expected in commands(text):
                 # What another page trained may be there already.
-                again = " --overwrite" if re.match(r"fathom fit (?!.*(--resume|#))", command) else ""
-                status, printed = typed(command if "fathom: error" in expected else command + again)
+                fits = command.startswith("fathom fit") and "fathom: error" not in expected
+                again = " --overwrite" if fits and "--resume" not in command else ""
+                alone = " --set baseline=false" if fits and "linear" not in expected else ""
+                status, printed = typed(command + again + alone)
                 assert status == (2 if "fathom: error" in expected else 0), f"{command}\n{printed}"
                 missed = first_missed(expected, printed)
                 assert missed is None, f"$ {command}\nnot printed: {missed}\n{printed}"
@@ -54,8 +56,7 @@ def typed(command: str) -> tuple[int, str]:
         return 0, "".join(Path(name).read_text() for name in arguments)
     assert program == "fathom", command
     if arguments[0] == "fit":
-        minutes = [k for k, word in enumerate(arguments) if re.fullmatch(r"\d+m", word)]
-        arguments = [SHORT[1] if k in minutes else word for k, word in enumerate(arguments)]
+        arguments = [SHORT[1] if re.fullmatch(r"\d+(m|epochs)", word) else word for word in arguments]
         arguments += ["--set", "measure=false", *(() if "--budget" in arguments else SHORT)]
     printed = io.TextIOWrapper(io.BytesIO(), encoding="utf-8", write_through=True)
     with redirect_stdout(printed), redirect_stderr(printed), pytest.raises(SystemExit) as left:
