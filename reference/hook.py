@@ -7,6 +7,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from chapters import chapters
+from mkdocs.exceptions import PluginError
 from mkdocs.structure.files import File, Files, InclusionLevel
 from sources import LINK, definition, source_page, source_place
 
@@ -42,3 +43,11 @@ def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
         return f"[{words}]({up}{source_place(path)}{f'#__codelineno-0-{line}' if line else ''})"
 
     return re.sub(r"\[(?P<words>[^\]]+)\]\((?:\.\./)+(?P<path>(?:src|examples)/[\w/.]+\.\w+)\)", rewritten, markdown)
+
+
+def on_post_page(output: str, page: Any, **_: Any) -> str:
+    """Refuse a page that would load something from another host."""
+    foreign = re.findall(r'(?:src|<link[^>]* href)="?(?:https?:)?//[^" >]*', output)
+    if foreign:
+        raise PluginError(f"{page.file.src_uri} loads from another host: {foreign[0]}")
+    return output
