@@ -73,6 +73,7 @@ def test_a_page_s_links_to_the_source_lead_to_what_they_name(path: Path):
     assert links or path.stem != "life_of_a_row"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", sorted((ROOT / "examples").glob("*.py")), ids=lambda path: path.stem)
 def test_an_example_runs(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture):
     monkeypatch.chdir(tmp_path)
