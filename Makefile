@@ -16,7 +16,7 @@ XDIST := OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --maxprocesses 4 --dist workste
 UNLESS_NONE := || [ $$? -eq 5 ]
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check slow bench format clean
+.PHONY: help demo test check slow bench docs format clean
 .DELETE_ON_ERROR:
 
 help:  ## this list
@@ -48,12 +48,15 @@ bench: $(VENV)/.bench  ## fathom beside its peers, on a quiet machine
 	$(BIN)/python benchmarks/tables.py --times
 	$(BIN)/python benchmarks/pictures.py
 
+docs: $(VENV)/.docs  ## the documentation, into site/
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+
 format: $(VENV)/.dev  ## rewrite the source as `make check` wants it
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
 clean:  ## remove the environment and the caches; runs/ stays
-	rm -rf $(VENV) build dist .pytest_cache .ruff_cache .mypy_cache .hypothesis
+	rm -rf $(VENV) build dist site .pytest_cache .ruff_cache .mypy_cache .hypothesis
 	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # A stamp says what is installed. A richer install is also a core one, so that no stamp installs twice.
@@ -65,9 +68,13 @@ $(VENV)/.dev: pyproject.toml constraints.txt
 	$(call install,.[dev])
 	@touch $(VENV)/.core $@
 
+$(VENV)/.docs: pyproject.toml constraints.txt
+	$(call install,.[docs])
+	@touch $(VENV)/.core $@
+
 $(VENV)/.bench: pyproject.toml constraints.txt
 	$(call install,.[all])
-	@touch $(VENV)/.core $(VENV)/.dev $@
+	@touch $(VENV)/.core $(VENV)/.dev $(VENV)/.docs $@
 
 # A venv without pip is one whose making broke off: made again.
 define install

@@ -17,6 +17,7 @@ from fathom.data.source import KnownSet
 from fathom.errors import ConfigError, unknown_name
 from fathom.heads import HEADS, METRICS
 from fathom.kinds import KINDS
+from fathom.layout import SIGNAL_PARTS
 from fathom.nets import ACTIVATIONS, INITIALIZATIONS, NETS, NORMS
 from fathom.registry import Choice, Entry, Option, Registry, options_of
 from fathom.tracking import TRACKERS
@@ -50,41 +51,58 @@ class Described:
     doc: str
     options: Mapping[str, Option]
 
+    @property
+    def facts_text(self) -> str:
+        """What it was registered with, in words."""
+        return _facts_words(self.what, self.facts)
+
+    @property
+    def paragraphs(self) -> list[str]:
+        """What its docstring says, but of its options."""
+        return _split_doc(self.doc)[0]
+
+    @property
+    def told(self) -> list[tuple[Option, str, str]]:
+        """Each option, what is said of it, and what it may be."""
+        about = _split_doc(self.doc)[1]
+        return [(option, about.get(name, ""), _allowed(option)) for name, option in self.options.items()]
+
     def plain(self) -> dict[str, Any]:
         """As JSON holds it."""
-        about = _split_doc(self.doc)[1]
-        options = [_plain_option(option, about.get(option.name, "")) for option in self.options.values()]
+        options = [_plain_option(option, about) for option, about, _ in self.told]
         return {"what": self.what, "name": self.name, **_plain(self.facts), "doc": self.doc, "options": options}
 
     def text(self) -> str:
         """As a person reads it."""
         parts = [bold(f"{self.what} {self.name}".strip())]
-        facts = _facts_words(self.what, self.facts)
-        parts += [textwrap.fill(facts, width())] if facts else []
-        paragraphs, about = _split_doc(self.doc)
-        for paragraph in paragraphs:
+        parts += [textwrap.fill(self.facts_text, width())] if self.facts_text else []
+        for paragraph in self.paragraphs:
             parts += ["", textwrap.fill(paragraph, width())]
-        return "\n".join([*parts, "", *self._options_lines(about)])
+        return "\n".join([*parts, "", *self._options_lines()])
 
-    def _options_lines(self, about: Mapping[str, str]) -> list[str]:
+    def _options_lines(self) -> list[str]:
         if "options" in self.facts:
             return ["Its options are those of what reads the files in it, such as csv."]
         if not self.options:
             return ["It has no options."]
-        lines = [f"Options{self._example()}:"]
-        for name, option in self.options.items():
-            lines.append(f"  {bold(name)} = {option.default_text}")
-            words = [*([about[name]] if name in about else []), f"allowed: {_allowed(option)}"]
+        lines = [f"Options{self.example}:"]
+        for option, about, allowed in self.told:
+            lines.append(f"  {bold(option.name)} = {option.default_text}")
+            words = [*([about] if about else []), f"allowed: {allowed}"]
             lines += [textwrap.fill(line, width(), initial_indent=" " * 6, subsequent_indent=" " * 6) for line in words]
         return lines
 
-    def _example(self) -> str:
+    @property
+    def example(self) -> str:
         """How an option is given on the command line."""
         place, first = PLACES.get(self.what, "").replace("NAME", self.name), _telling(self.options.values())
         value = _shown_value(first.default)
         if self.what == AUGMENTS.what:
             return f" (as in --set 'augment=[{{name=\"{self.name}\", {first.name}={value}}}]')"
         before = f"--kind COLUMN={self.name} " if self.what == "kind" else ""
+        if self.what == "net" and self.facts.get("entry") and self.facts["takes"] not in SIGNAL_PARTS:
+            place = f"nets.{self.facts['takes']}"
+            before = f"--set {place}={self.name} "
         return f" (as in {before}--set {place}.{first.name}={value})" if place else ""
 
 
