@@ -6,7 +6,6 @@ import os
 import shutil
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -131,8 +130,10 @@ def test_completion_loads_nothing_heavy():
 
 def test_completion_is_quick():
     def seconds() -> float:
-        started = time.perf_counter()
+        """Of the processor, which other work on the machine does not lengthen."""
+        before = os.times()
         answered()
-        return time.perf_counter() - started
+        after = os.times()
+        return after.children_user + after.children_system - before.children_user - before.children_system
 
-    assert min(seconds() for _ in range(7)) < LIMIT_S
+    assert min(seconds() for _ in range(5)) < LIMIT_S
