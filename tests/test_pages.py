@@ -15,7 +15,7 @@ from fathom.cli import main
 from tests.test_data_page import as_csv, clients, make_pictures
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGES = ("schedules.md", "augmentation.md", "ensembles.md", "tables.md")
+PAGES = ("schedules.md", "augmentation.md", "ensembles.md", "tables.md", "depths.md")
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 QUICK = ("--budget", "20steps", "--set", "measure=false", "--set", "baseline=false")
 PLACES = {"DATA": ("data.csv", "--target", "y"), "data.csv": ("data.csv",), "photos/": ("photos/",)}
