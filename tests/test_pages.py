@@ -17,6 +17,7 @@ from tests.test_data_page import as_csv, clients, make_pictures
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = (
     *("schedules.md", "augmentation.md", "ensembles.md", "tables.md", "tracking.md", "evaluation.md", "report.md"),
+    "depths.md",
 )
 QUICK = ("--budget", "20steps", "--set", "measure=false", "--set", "baseline=false")
 PLACES = {"DATA": ("data.csv", "--target", "y"), "data.csv": ("data.csv",), "photos/": ("photos/",)}

@@ -58,9 +58,8 @@ def symptoms(records: Records) -> tuple[Symptom, ...]:
     """
     if len(records) < FEWEST_SAMPLES:
         return ()
-    # The first step starts branches at 0, and optimizers without a memory.
-    settled, late = records[1:], records[len(records) // 2 :]
-    checks = (_gradients(settled), _useless_units(late), _updates(settled))
+    late = records[len(records) // 2 :]
+    checks = (_gradients(records), _useless_units(late), _updates(records))
     return tuple(symptom for found in checks for symptom in found)
 
 
