@@ -427,7 +427,7 @@ def test_predict_refuses_a_place_that_is_not_there_before_it_works(run: str, pla
 
 def test_evaluate_scores_other_rows(run: str, place: Path):
     done = fathom_("evaluate", run, place / "more.csv", "--json")
-    assert set(done.answer) == {"run", "rows", "metrics", "seconds"}
+    assert set(done.answer) == {"run", "rows", "metrics", "evaluation", "seconds"}
     assert done.answer["rows"] == 50
     truth = [row["pet"] for row in pets(50, seed=1)]
     guess = [row["pet"] for row in fathom_("predict", run, place / "more.csv", "--json").answer["predictions"]]

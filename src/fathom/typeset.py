@@ -16,6 +16,7 @@ BOLD = re.compile(r"\x1b\[[01]m")
 UNSEEN = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 """What ends a line, moves the cursor or turns the direction of writing, and so has no place in a table."""
 
+COMMAND = "fathom "
 ESCAPES = {"\n": "\\n", "\t": "\\t", "\r": "\\r"}
 
 
@@ -50,11 +51,15 @@ def shortened(text: str, most: int) -> str:
 
 
 def set_to_width(text: str) -> str:
-    """Text whose lines are broken between words where they are too wide, and go on a little to the right."""
+    """Text whose lines are broken between words where they are too wide, and go on a little to the right.
+
+    A command stays whole, so that it can be copied.
+    """
     lines: list[str] = []
     for line in text.split("\n"):
         start = line[: len(line) - len(line.lstrip())]
-        lines += [line] if cells(line) <= width() else _wrapped(line.strip(), start, f"{start}  ")
+        fits = cells(line) <= width() or line.lstrip().startswith(COMMAND)
+        lines += [line] if fits else _wrapped(line.strip(), start, f"{start}  ")
     return "\n".join(lines)
 
 

@@ -9,7 +9,7 @@ import sys
 import tomllib
 
 from fathom.api import Run
-from fathom.api.directory import CONFIG
+from fathom.api.directory import CONFIG, REPORT
 from fathom.api.folding import Folds
 from fathom.heads import METRICS
 from fathom.model import Metric, Scores
@@ -35,7 +35,10 @@ def fitted(run: Run) -> str:
         (f"fathom evaluate {place} NEW.csv", "score it on other rows"),
         (f"fathom inspect {place}", "see what it is made of"),
     ]
-    parts += [f"The run is in {place}, after {run.seconds:.1f} s. Next:", aligned(commands, indent=2)]
+    has_report = run.directory is not None and (run.directory / REPORT).is_file()
+    parts += [f"The run is in {place}, after {run.seconds:.1f} s."]
+    parts += [f"Its report, to open in a browser: {place}/{REPORT}"] if has_report else []
+    parts += ["Next:", aligned(commands, indent=2)]
     return "\n".join(parts)
 
 
