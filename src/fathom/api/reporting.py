@@ -23,7 +23,7 @@ from fathom.model import SKILL
 from fathom.report.cost import Cost
 from fathom.report.flow import Flow, flow_of
 from fathom.report.page import Repeat, Told, written
-from fathom.runtime import default_device, write_atomic
+from fathom.runtime import available_threads, default_device, threads, write_atomic
 from fathom.training.diagnostics import read_depths
 from fathom.training.symptoms import symptoms
 from fathom.trust.evaluation import evaluated
@@ -101,7 +101,9 @@ def keep_cost(directory: Path, cost: Cost, *, resumed: bool) -> None:
 
 
 def _write(run: Run, directory: Path, rows: Rows | None, place: Path, *, private: bool) -> None:
-    told = _told(run, directory, rows, private=private)
+    # As many threads as training found best: where others work on the machine, more wait for one another.
+    with threads(_setting(directory).get("threads", available_threads())):
+        told = _told(run, directory, rows, private=private)
     write_atomic(place, written(told).encode())
 
 
