@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+import difflib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -24,6 +25,8 @@ from fathom.registry import Choice
 from fathom.signals import WEIGHT, Batch, Ragged, Role, Samples, beside_key, input_key, pack_key, target_key
 
 __all__ = ["Column", "Schema"]
+
+MOST_NAMED = 10
 
 Counts = Mapping[str, Statistics]
 """Each column that is used to its kind's statistics of some rows."""
@@ -190,8 +193,7 @@ class Schema:
         given = set(table.column_names)
         absent = [column.name for column in wanted if column.name not in given]
         if absent:
-            hint = unknown_name("column", absent[0], table.column_names)
-            raise SchemaError(f"{len(absent)} of the model's columns are not in the data; {hint}")
+            raise SchemaError(_lacking(absent, table.column_names))
         tensors, samples = self._encode_inputs(table), None
         windowed: set[str] = set()
         for column in self.of_role(Role.TARGET) if targets else ():
@@ -374,3 +376,15 @@ def _restored(item: Mapping[str, Any]) -> Column:
     fitted = None if item["state"] is None else KINDS.build(kind, item["state"])
     missing = tuple(map(str, item.get("missing", ())))
     return Column(item["name"], Role(item["role"]), kind, item["reason"], fitted, missing)
+
+
+def _lacking(absent: Sequence[str], present: Sequence[str]) -> str:
+    """What is said where rows lack columns: which, what may be meant by the first, and what there is."""
+    near = difflib.get_close_matches(absent[0], present, n=1, cutoff=0.6)
+    meant = f"; is {near[0]!r} meant to be {absent[0]!r}?" if near else ""
+    return f"the data lacks {_listed(absent)}, which the model needs{meant} (it has {_listed(present)})"
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
+    return ", ".join(repr(name) for name in names[:MOST_NAMED]) + more

@@ -52,16 +52,8 @@ from fathom.training.symptoms import symptoms
 __all__ = ["fit", "fit_rows", "layout_for", "model_for", "train_on"]
 
 TRAINING, PRIVATE = "training", "private"
-LINEAR_STEPS = (200, 2000)
-LINEAR_EPOCHS = 60
-LINEAR_BATCH = 256
-LINEAR_TRAINING = {
-    "optimizer": Choice("adamw", {"lr": 0.01}),
-    "schedule": Choice("cosine"),
-    "batch_size": LINEAR_BATCH,
-    "threads": 1,
-    "diagnostics": False,
-}
+FEW_ROWS, LINEAR_SEARCHES = 5000, "20steps"  # of which each look at the loss may see all
+LINEAR_STEPS, LINEAR_EPOCHS, LINEAR_BATCH = 2000, 60, 256
 
 
 def fit(
@@ -349,14 +341,17 @@ def _linear(model: Model, rows: Rows, asked: Config, directory: Path | None, say
     layout = choose_layout(inputs, targets, net=Choice("linear"), heads=heads)
     branches = {key: (plain.get(inputs[key][0], chain[0]),) for key, chain in layout.branches.items()}
     linear = Model(rows.schema, replace(layout, branches=branches), seed=seed_from("linear", asked.seed))
-    simple = replace(
-        asked, training=LINEAR_TRAINING, measure=False, augment=(), budget=_linear_budget(rows.train.num_rows)
-    )
+    training, budget = _linear_training(rows.train.num_rows)
+    simple = replace(asked, training=training, measure=False, augment=(), budget=budget)
     few = _few(rows)
     valid = None if few.valid is None else linear.prepared(few.valid)
     hooks = (Progress("linear model", ends=False),) if say else ()
-    with training_store(linear, few, None) as train:
-        train_on(linear, train, valid, simple, None, hooks)
+    try:
+        with training_store(linear, few, None) as train:
+            train_on(linear, train, valid, simple, None, hooks)
+    except Diverged as error:  # the network is what was asked for
+        (say or warnings.warn)(f"warning: there is no linear model to compare with: {error}")
+        return None
     if place is not None:
         linear.save(place)
     return linear
@@ -366,12 +361,16 @@ def _few(rows: Rows) -> Rows:
     """As many rows as the linear model gets to see, where the table is larger than memory."""
     if isinstance(rows.train, pa.Table):
         return rows
-    return replace(rows, train=rows.train.spread(rows_in_memory(rows.train, LINEAR_STEPS[1] * LINEAR_BATCH)))
+    return replace(rows, train=rows.train.spread(rows_in_memory(rows.train, LINEAR_STEPS * LINEAR_BATCH)))
 
 
-def _linear_budget(rows: int) -> str:
-    fewest, most = LINEAR_STEPS
-    return f"{max(fewest, min(most, LINEAR_EPOCHS * rows // LINEAR_BATCH))}steps"
+def _linear_training(rows: int) -> tuple[dict[str, Any], str]:
+    """Options and budget that bring a linear model near its best, penalized as scikit-learn's of two classes is."""
+    penalty = {"l2": 2 / rows, "threads": 1, "diagnostics": False}
+    if rows <= FEW_ROWS:
+        return {**penalty, "optimizer": Choice("lbfgs")}, LINEAR_SEARCHES
+    adamw = {"optimizer": Choice("adamw", {"lr": 0.01}), "schedule": Choice("cosine"), "batch_size": LINEAR_BATCH}
+    return {**penalty, **adamw}, f"{min(LINEAR_STEPS, LINEAR_EPOCHS * rows // LINEAR_BATCH)}steps"
 
 
 def _open_ended(*, watched: bool) -> str:

@@ -14,6 +14,7 @@ from fathom.api.folding import Folds
 from fathom.heads import METRICS
 from fathom.model import Metric, Scores
 from fathom.report.words import number, titled
+from fathom.signals import Role
 from fathom.typeset import aligned, one_line, shortened
 
 __all__ = ["bold", "fingerprint_of", "fitted", "number", "scored"]
@@ -30,9 +31,10 @@ def fitted(run: Run) -> str:
     else:
         parts = ["too few rows to hold some out for a score; evaluate it on others"]
     place = shlex.quote(str(run.directory))
+    new = "PICTURES/" if {c.kind.name for c in run.model.schema.of_role(Role.INPUT)} == {"image"} else "NEW.csv"
     commands = [
-        (f"fathom predict {place} NEW.csv", "predict other rows"),
-        (f"fathom evaluate {place} NEW.csv", "score it on other rows"),
+        (f"fathom predict {place} {new}", "predict other rows"),
+        (f"fathom evaluate {place} {new}", "score it on other rows"),
         (f"fathom inspect {place}", "see what it is made of"),
     ]
     has_report = run.directory is not None and (run.directory / REPORT).is_file()

@@ -128,13 +128,20 @@ def written(told: Told) -> str:
     )
 
 
+def _in_private(finding: Any) -> Any:
+    """What a check found, without its words, which may hold cells."""
+    where = ", ".join(finding.columns) or "the table"
+    rows = f" ({finding.count:,} rows)" if finding.count else ""
+    return replace(finding, message=f"in {where}{rows}", remedy="fathom check tells what", rows=())
+
+
 def _without_rows(told: Told) -> Told:
     """What is told without any row's cells or pictures; sums over rows stay."""
     evaluation = None
     if told.evaluation is not None:
         targets = {name: _without_points(target) for name, target in told.evaluation.get("targets", {}).items()}
         evaluation = {**told.evaluation, "targets": targets}
-    findings = None if told.findings is None else [replace(finding, rows=()) for finding in told.findings]
+    findings = None if told.findings is None else list(map(_in_private, told.findings))
     return replace(told, evaluation=evaluation, findings=findings, patches=())
 
 
