@@ -188,7 +188,7 @@ def test_a_missing_column_is_named():
     schema = Schema.infer(rows, ["y"]).fit(rows)
     with pytest.raises(SchemaError, match=r"lacks 'colour', which .*; is 'color' meant to be 'colour'\? \(it has"):
         schema.encode(rows.rename_columns(["size", "color", "weight", "y"]), targets=False)
-    with pytest.raises(SchemaError, match=r"lacks 'weight', 'colour', which .* \(it has 'size'\)"):
+    with pytest.raises(SchemaError, match=r"lacks 'colour', 'weight', which .* \(it has 'size'\)"):
         schema.encode(rows.select(["size"]), targets=False)
 
 
