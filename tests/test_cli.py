@@ -523,7 +523,9 @@ def test_inspect_counts_every_parameter_once(run: str):
 def test_inspect_shows_columns_layers_and_scores(run: str):
     done = fathom_("inspect", run)
     assert re.search(r"^  owner +ignore ", done.out, re.MULTILINE)
-    assert re.search(r"^  heads\.0\.output +StackedLinear +\(8·B, 2\) +2,064 +4,096$", done.out, re.MULTILINE), done.out
+    assert re.search(r"^  heads\.0\.output +StackedLinear +\(8·B, 2\) +2,064 +4\.1 k$", done.out, re.MULTILINE), (
+        done.out
+    )
     assert SCORE.search(done.out)
 
 

@@ -10,6 +10,7 @@ from fathom.api import Run, plain_scores
 from fathom.api.columns import columns_kept
 from fathom.cli.text import bold, scored
 from fathom.model import Model
+from fathom.report.words import amount
 from fathom.signals import Role
 from fathom.training.diagnostics import read_depths
 from fathom.training.symptoms import Symptom, symptoms
@@ -18,7 +19,7 @@ from fathom.typeset import aligned, one_line, shortened, width
 
 __all__ = ["Inspection", "inspected"]
 
-LONGEST_NAME = 32
+LONGEST_NAME = 24
 
 
 @dataclass(frozen=True)
@@ -49,15 +50,15 @@ class Inspection:
         """As a person reads it."""
         columns = [(_name(row[0]), *row[1:]) for row in self.model.schema.rows()]
         layers = [
-            (_name(x.name), x.what, _shape_words(x), f"{x.parameters:>11,}", f"{x.operations or 0:>13,}")
+            (_name(x.name), x.what, _shape_words(x), f"{x.parameters:>10,}", amount(x.operations or 0))
             for x in self.layers
         ]
-        layers = [("layer", "what", "gives", f"{'parameters':>11}", f"{'FLOPs a row':>13}"), *layers]
+        layers = [("layer", "what", "gives", "parameters", "FLOPs"), *layers]
         operations = sum(layer.operations or 0 for layer in self.layers)
         kept = columns_kept(self.model)
         if kept is not None and len(kept) < len(self.model.schema.of_role(Role.INPUT)):
             columns += [("kept", "", "", ", ".join(kept) or "none")]
-        parts = [bold("columns"), aligned(columns, indent=2), "", bold("layers (B rows at a time)")]
+        parts = [bold("columns"), aligned(columns, indent=2), "", bold("layers (B rows at a time; FLOPs of one row)")]
         parts += [aligned(layers, indent=2), f"  {self.total:,} parameters and {operations:,} FLOPs a row in all"]
         if self.symptoms:
             words = (f"  {line}" for symptom in self.symptoms for line in textwrap.wrap(symptom.words, width() - 2))
