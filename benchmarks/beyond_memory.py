@@ -170,7 +170,7 @@ def _task(path: Path, watch: Watch, *, in_memory: bool) -> Iterator[Task]:
         skill = model.skill(valid)
         return skill, {"skill": skill}
 
-    with training_store(model, rows, None, show=True) as store:
+    with training_store(model, rows, None) as store:
         if in_memory:
             _limit(resource.RLIM_INFINITY)
             store = read_joined(store.files)

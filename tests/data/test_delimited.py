@@ -197,7 +197,7 @@ def test_any_table_that_is_written_is_read_back(table: list[list[str]], dialect:
 
 @pytest.mark.slow
 @given(tables(), st.sampled_from(DIALECTS), ENCODED)
-@settings(max_examples=2_000, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=1_000, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_any_of_very_many_tables_is_read_back(table: list[list[str]], dialect: dict[str, Any], encoding: str) -> None:
     check_read_back(table, dialect, encoding)
 
@@ -210,7 +210,7 @@ def test_any_bytes_are_read_or_refused_in_one_line(data: bytes, ending: str) -> 
 
 @pytest.mark.slow
 @given(DIRT, ENDINGS)
-@settings(max_examples=2_000, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=1_000, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_any_of_very_many_bytes_are_read_or_refused_in_one_line(data: bytes, ending: str) -> None:
     check_only_our_errors(data, ending)
 

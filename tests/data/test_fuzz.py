@@ -20,7 +20,7 @@ from fathom.data import READERS, read
 from fathom.errors import FathomError
 from tests.data.made import arrow_bytes, classes, idx, npz, parquet_bytes, zipped
 
-EXAMPLES, MANY_EXAMPLES = 100, 2_000
+EXAMPLES, MANY_EXAMPLES = 100, 1_000
 
 TABLE = pa.table(
     {
