@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from fathom.runtime import seed_from
-from fathom.specs import CategorySpec, DatetimeSpec, ImageSpec, MultilabelSpec, NumberSpec, SignalSpec
+from fathom.specs import CategorySpec, DatetimeSpec, ImageSpec, MultilabelSpec, NumberSpec, SignalSpec, TextSpec
 
 __all__ = [
     "MEMBER_WEIGHT",
@@ -40,6 +40,7 @@ __all__ = [
     "Samples",
     "Signal",
     "SignalSpec",
+    "TextSpec",
     "batch_size",
     "beside_key",
     "doubled",

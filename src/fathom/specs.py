@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from itertools import accumulate, chain
 from typing import Any
 
-__all__ = ["CategorySpec", "DatetimeSpec", "ImageSpec", "MultilabelSpec", "NumberSpec", "SignalSpec"]
+__all__ = ["CategorySpec", "DatetimeSpec", "ImageSpec", "MultilabelSpec", "NumberSpec", "SignalSpec", "TextSpec"]
 
 
 @dataclass(frozen=True)
@@ -147,6 +147,32 @@ class ImageSpec:
     width: int
     mean: tuple[float, ...]
     deviation: tuple[float, ...]
+
+@dataclass(frozen=True)
+class TextSpec:
+    """Texts as tokens, B ragged rows of int64: ``begin``, the tokens, ``end``; a row of no tokens is missing.
+
+    Attributes:
+        size: how many tokens the tokenizer knows, these four and ``mask`` among them.
+        pad: the token that stands where there is none.
+        unknown: the token of what the tokenizer does not know.
+        begin: the token before every text.
+        end: the token behind every text.
+        mask: the token that hides another.
+        length: the most tokens of a row, ``begin`` and ``end`` among them.
+        counts: the weight of every token in the training rows, or empty where they were not counted.
+        tokenizer: a digest; texts with the same one share their tokens, and may share embeddings.
+    """
+
+    size: int
+    pad: int
+    unknown: int
+    begin: int
+    end: int
+    mask: int
+    length: int
+    counts: tuple[float, ...] = field(default=(), repr=False)
+    tokenizer: str = ""
 
 
 @dataclass(frozen=True)

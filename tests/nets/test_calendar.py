@@ -71,7 +71,7 @@ def test_columns_that_travel_together_are_each_as_they_are_alone():
 def bag(*rows: list[int], missing: bool = True) -> tuple[torch.Tensor, torch.Tensor]:
     """What a bag of three labels gives, and its learned vectors."""
     with seeded(0):
-        net = NETS.build("bag", MultilabelSpec((1.0, 1.0, 1.0), 3.0, 0, missing))
+        net = NETS.build("label_bag", MultilabelSpec((1.0, 1.0, 1.0), 3.0, 0, missing))
     labels = Ragged.of([torch.tensor(row, dtype=torch.int64) for row in rows])
     return net(labels).vector, net.table.weight
 

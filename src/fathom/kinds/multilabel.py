@@ -29,7 +29,7 @@ MOST_NEW = 0.3  # of all mentions of labels: what stands in the cells repeats
 SHORT = r"^\S+( \S+){0,2}$"
 
 
-@KINDS.register("multilabel", packed=False, entry="bag", head="multilabel", rebuild="multilabel")
+@KINDS.register("multilabel", packed=False, entry="label_bag", head="multilabel", rebuild="multilabel")
 class Multilabel(Kind):
     """A set of labels, none to many in a row: the tags of a picture, the topics of a text.
 

@@ -15,7 +15,7 @@ from fathom.signals import MultilabelSpec, Ragged, Signal, SignalSpec
 __all__ = ["Bag"]
 
 
-@NETS.register("bag", takes="multilabel", gives=("vector",), entry=True)
+@NETS.register("label_bag", takes="multilabel", gives=("vector",), entry=True)
 class Bag(nn.Module):
     """The mean of the learned vectors of a set's labels.
 
