@@ -109,7 +109,7 @@ class Text(Kind):
 
     @classmethod
     def merge(cls, first: Statistics, second: Statistics) -> Statistics:
-        pieces = Counter(first["pieces"])
+        pieces = Counter[str](first["pieces"])
         pieces.update(second["pieces"])
         return {**{name: first[name] + second[name] for name in ("rows", "missing")}, "pieces": dict(pieces)}
 
