@@ -105,7 +105,7 @@ class Text(Kind):
     def count(cls, column: pa.ChunkedArray, weight: np.ndarray | None = None) -> Statistics:
         texts = _texts(column)
         pieces = pieces_of([text for text in texts if text is not None])
-        return {"rows": len(texts), "missing": texts.count(None), "pieces": dict(pieces)}
+        return {"rows": len(texts) - texts.count(None), "missing": texts.count(None), "pieces": dict(pieces)}
 
     @classmethod
     def merge(cls, first: Statistics, second: Statistics) -> Statistics:
