@@ -1,7 +1,7 @@
 """A small GPT of characters as plain PyTorch trains it: the loop that fathom's language model is measured against.
 
 The model and the settings are those that nanoGPT documents for a processor (block 64, batch 12, 4 layers, 4 heads,
-width 128, 2,000 iterations, no dropout), its estimate of the loss every 250 iterations included; written anew, as plainly.
+width 128, 2,000 iterations, no dropout), its estimate of the loss every 250 iterations included; written as plainly.
 """
 
 from __future__ import annotations
