@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["as_texts", "counted", "harmonic", "overlap", "over_texts", "references"]
+__all__ = ["as_texts", "counted", "harmonic", "over_texts", "overlap", "references"]
 
 Values = Mapping[str, np.ndarray]
 Count = Callable[[Sequence[str], str], Sequence[float]]

@@ -10,6 +10,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from functools import lru_cache
+from itertools import pairwise
 
 import numpy as np
 
@@ -52,7 +53,7 @@ def rouge_l(weight: np.ndarray, sums: np.ndarray) -> np.ndarray:
 
 def _compared(true: tuple[str, ...], answered: tuple[str, ...]) -> tuple[float, float, float]:
     words = overlap(Counter(true), Counter(answered))
-    pairs = overlap(Counter(zip(true, true[1:], strict=False)), Counter(zip(answered, answered[1:], strict=False)))
+    pairs = overlap(Counter(pairwise(true)), Counter(pairwise(answered)))
     longest = (_longest_common(true, answered), len(true), len(answered))
     one, two, three = (2 * both / (t + a) if both else 0.0 for both, t, a in (words, pairs, longest))
     return one, two, three
