@@ -11,7 +11,7 @@ from fathom.heads.trivial_texts import usual
 
 NAMES = ("bleu", "exact_match", "token_loss", "perplexity")
 TRUTH = ["the cat sat on the mat", None, ["it is so", "so it is indeed"], "", []]
-ANSWERS = ["the cat sat on a mat", "anything", "so it is indeed", "", "anything"]
+ANSWERS = ["the cat sat on a rug", "anything", "so it is indeed", "", "anything"]
 
 
 def judged(**others) -> Judged:

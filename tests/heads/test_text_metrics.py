@@ -16,26 +16,8 @@ from fathom.heads import METRICS, over_texts, translation_metrics
 from fathom.heads.over_texts import as_texts
 
 ROWS = 120
-WORDS = [
-    "The",
-    "the",
-    "a",
-    "cat",
-    "Dog;",
-    "sat",
-    "ran,",
-    "on",
-    "mat",
-    "hill.",
-    "quickly",
-    "it's",
-    "3.5",
-    "—",
-    "Ünïted",
-    "&amp;",
-    "(so)",
-    "end-of",
-]
+WORDS = ["The", "the", "a", "cat", "Dog;", "sat", "ran,", "on", "mat", "hill."]
+WORDS += ["quickly", "it's", "3.5", "—", "Ünïted", "&amp;", "(so)", "end-of"]
 OVERLAP = ("bleu", "chrf", "rouge_1", "rouge_2", "rouge_l", "exact_match", "answer_f1")
 PERFECT = {"bleu": 100, "chrf": 100} | dict.fromkeys(OVERLAP[2:], 1)
 
@@ -65,7 +47,7 @@ def test_a_metric_of_translations_is_sacrebleus(name, theirs, kept):
     truth, other = texts(0), texts(1, most=5)
     answers = answered(truth, kept)
     expected = theirs(answers, [truth]).score
-    assert 1 < expected < 95
+    assert 0 < expected < 95
     assert ours(name, truth, answers) == pytest.approx(expected, abs=1e-9)
     two = [list(pair) for pair in zip(truth, other, strict=True)]
     assert ours(name, two, answers) == pytest.approx(theirs(answers, [truth, other]).score, abs=1e-9)
