@@ -69,7 +69,7 @@ def examine(source: Source, test: Source | None, asked: Config, say: Say, *, lim
     say(f"{source.name}: {_counts(source)}")
     for note in source.notes:
         say(f"note: {note}")
-    targets, roles = _targets(asked, source), dict(asked.roles)
+    targets, roles = _targets(asked, source), _roles(asked, source)
     if not targets:
         roles |= dict.fromkeys(source.target, "ignore")
     given, drawn = _bounded(source.parts, asked.seed)
@@ -137,6 +137,14 @@ def _targets(asked: Config, source: Source) -> tuple[str, ...]:
         columns = ", ".join(source.parts["train"].column_names[:20])
         raise SchemaError(f"name the column to predict (target = one of: {columns}; or none for an autoencoder)")
     return targets
+
+
+def _roles(asked: Config, source: Source) -> dict[str, str]:
+    """What columns are for: as the source tells, but where the user says otherwise, or groups by another column."""
+    roles = dict(source.roles)
+    if Role.GROUP in asked.roles.values():
+        roles = {name: Role.IGNORE if role == Role.GROUP else role for name, role in roles.items()}
+    return {**roles, **asked.roles}
 
 
 def _check_inputs(schema: Schema, roles: Mapping[str, str]) -> None:
