@@ -16,7 +16,7 @@ from fathom.checks import Examined, Finding, brief, run_checks
 from fathom.checks.check import counted
 from fathom.config import Config
 from fathom.data import Source
-from fathom.data.columns import emptied
+from fathom.data.columns import emptied, holds_text
 from fathom.data.selection import Selection, is_large
 from fathom.errors import SchemaError, listed, unknown_name
 from fathom.schema import Schema
@@ -134,6 +134,9 @@ def _targets(asked: Config, source: Source) -> tuple[str, ...]:
         return ()
     targets = asked.target or source.target
     if not targets:
+        table = source.parts["train"]
+        if table.num_columns == 1 and holds_text(table.schema.field(0).type):
+            return (table.column_names[0],)  # text alone: a language model
         columns = ", ".join(source.parts["train"].column_names[:20])
         raise SchemaError(f"name the column to predict (target = one of: {columns}; or none for an autoencoder)")
     return targets
