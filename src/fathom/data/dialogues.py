@@ -131,8 +131,7 @@ def replies_in_messages(table: pa.Table, place: Path) -> tuple[pa.Table, tuple[s
     if len(chats) != 1 or {CONTEXT, REPLY, DIALOGUE} & set(others):
         return None
     rows, contexts, replies = _replies(table[chats[0]])
-    if not rows:
-        raise SourceError(f"{place}: the messages in {chats[0]!r} hold no reply, as a role of {ANSWERING[0]!r} gives one")
+    _check_any(rows, chats[0], place)
     names = pc.binary_join_element_wise(short_name(place), (np.asarray(rows) + 1).astype(str), ":")
     columns = {DIALOGUE: names, CONTEXT: contexts, REPLY: replies}
     found = pa.table(columns | {name: table[name].take(pa.array(rows)) for name in others})
@@ -140,12 +139,19 @@ def replies_in_messages(table: pa.Table, place: Path) -> tuple[pa.Table, tuple[s
     return found, _notes(count, len(rows), table.num_rows - count)
 
 
+def _check_any(rows: Sequence[int], name: str, place: Path) -> None:
+    if not rows:
+        raise SourceError(f"{place}: the messages in {name!r} hold no reply, as a role of {ANSWERING[0]!r} gives one")
+
+
 def _fields(kind: pa.DataType) -> tuple[str, str] | None:
     """The names of a message's role and content, where a type is that of lists of messages."""
     if not (pa.types.is_list(kind) or pa.types.is_large_list(kind)) or not pa.types.is_struct(kind.value_type):
         return None
     held = {field.name: field.type for field in kind.value_type}
-    return next((pair for pair in MESSAGE_FIELDS if all(name in held and holds_text(held[name]) for name in pair)), None)
+    return next(
+        (pair for pair in MESSAGE_FIELDS if all(name in held and holds_text(held[name]) for name in pair)), None
+    )
 
 
 def _replies(chats: pa.ChunkedArray) -> tuple[list[int], list[str], list[str]]:

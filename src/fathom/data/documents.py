@@ -36,7 +36,10 @@ class _Found:
 
 def holds_documents(folder: Folder) -> bool:
     """Whether a folder holds texts: by class in its folders, or in files that their names tell apart."""
-    return bool(_classes_of_files(folder)) or any(map(_holds_a_document, _classes(folder)))
+    classes = _classes(folder)
+    return bool(_classes_of_files(folder)) or (
+        any(map(_holds_a_document, classes)) and not any(map(_holds_a_table, classes))
+    )
 
 
 def read_documents(folder: Folder, place: Path, *, lines: bool = False) -> Source:
@@ -78,6 +81,10 @@ def _classes(folder: Folder) -> Sequence[Folder]:
 
 def _holds_a_document(folder: Folder) -> bool:
     return any(map(_is_document, folder.files))
+
+
+def _holds_a_table(folder: Folder) -> bool:
+    return any(not path.name.lower().endswith(DOCUMENTS) for path in files_to_read(folder))
 
 
 def _is_document(path: Path) -> bool:

@@ -58,8 +58,7 @@ def tagged_in_text(text: str, place: Path, notes: tuple[str, ...]) -> Source:
             cells.append(row)
         elif ends[-1] < len(cells):
             ends.append(len(cells))
-    if not cells:
-        raise SourceError(f"{place}: holds no token")
+    _check_any(cells, place)
     offsets = pa.array(np.unique([*ends, len(cells)]), pa.int32())
     columns = {
         name: pa.ListArray.from_arrays(offsets, pa.array(found, pa.string()))
@@ -67,6 +66,11 @@ def tagged_in_text(text: str, place: Path, notes: tuple[str, ...]) -> Source:
     }
     roles = {name: "ignore" for name in columns if name not in (TOKENS, TAGS)}
     return source_of_file(pa.table(columns), place, notes, (TAGS,), roles)
+
+
+def _check_any(cells: list[list[str]], place: Path) -> None:
+    if not cells:
+        raise SourceError(f"{place}: holds no token")
 
 
 def _names(width: int) -> list[str]:
