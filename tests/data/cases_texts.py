@@ -183,7 +183,7 @@ DOCUMENTS = [
     Case(
         "texts: a file for each class, by lines, with blank ones",
         in_folder({"pos.txt": "good\n\nfine\n", "neg.txt": "bad\r\npoor", "README.txt": "about"}),
-        {data("documents.ABOUT_TABLES"): ()},
+        {data("documents._notes"): no_notes},
         reads={"text": ["bad", "poor", "good", "fine"], "label": ["neg", "neg", "pos", "pos"]},
         notes="1 lines without text are left out",
         options={"lines": True},
@@ -247,7 +247,7 @@ DIALOGUES = [
     ),
     Case(
         "messages: from and value, and nobody who answers",
-        in_file("c.json", '[{"conversations": [{"from": "a", "value": "x"}, {"from": "b", "value": "y"}]}]'),
+        in_file("c.json", '[{"conversations": [{"from": "a", "value": "x"}, {"from": "b", "value": "y"}]}, {}]'),
         {data("dialogues.MESSAGE_FIELDS"): (("role", "content"),)},
         reads={"context": ["x"], "reply": ["y"]},
     ),
@@ -359,19 +359,19 @@ TAGGED = [
 NAMES = [
     Case(
         "rows for testing without a header take training's names",
-        in_file("train.csv", "label,text\n" + "".join(f"{k % 2},word {k}\n" for k in range(20))),
+        in_file("train.csv", "label,x\n" + "".join(f"{k % 2},{k}.5\n" for k in range(20))),
         {"fathom.api.examining._named_as": lambda test, train, say: test},
         target="label",
-        test=lambda folder: in_file("test.csv", "".join(f"{k % 2},new {k}\n" for k in range(20)))(folder),
-        notes="have no names; they are taken to be label, text",
+        test=lambda folder: in_file("test.csv", "".join(f"{k % 2},{k}.7\n" for k in range(20)))(folder),
+        notes="have no names; they are taken to be label, x",
     ),
     Case(
         "rows for testing without a header, and with another number of columns",
-        in_file("train.csv", "label,text\n" + "".join(f"{k % 2},word {k}\n" for k in range(20))),
-        {"fathom.api.examining._named_as": lambda test, train, say: test.rename_columns(["label", "text", "x"])},
+        in_file("train.csv", "label,x\n" + "".join(f"{k % 2},{k}.5\n" for k in range(20))),
+        {"fathom.api.examining._named_as": lambda test, train, say: test.rename_columns(["label", "z", "x"])},
         target="label",
-        test=lambda folder: in_file("test.csv", "".join(f"{k % 2},title {k},new {k}\n" for k in range(20)))(folder),
-        refused=r"the rows for testing have 3 columns and no names, those for training 2 \(label, text\)",
+        test=lambda folder: in_file("test.csv", "".join(f"{k % 2},title {k},{k}.7\n" for k in range(20)))(folder),
+        refused=r"the rows for testing have 3 columns and no names, those for training 2 \(label, x\)",
     ),
 ]
 
