@@ -83,7 +83,8 @@ BINARY = (
 PAGES = (
     _binary(
         "an HTML page, not data",
-        rb"<!doctype html|<(html|head|body)(\s[^>]*)?>(?![\",;\t|])|<script[\s>].*(<(html|head|body)[\s>]|</script>\s*$)",
+        rb"<!doctype html|<(html|head|body)(\s[^>]*)?>(?![\",;\t|])"
+        rb"|<script[\s>].*(<(html|head|body)[\s>]|</script>\s*$)",
         "download the file that the page links to",
     ),
     _binary("an XML document", rb"<\?xml", SAVE),
