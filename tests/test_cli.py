@@ -365,6 +365,57 @@ def test_options_alone_are_those_of_the_default():
     assert asked.training == {"optimizer": Choice("adamw", {"lr": 0.5}), "schedule": Choice("cosine")}
 
 
+# ---------------------------------------------------------------- mistakes, as JSON
+
+MISTAKES = {
+    "fit": ("nowhere.csv", "--target", "pet"),
+    "tune": ("nowhere.csv", "--target", "pet"),
+    "check": ("nowhere.csv", "--no-such-option"),
+    "predict": ("nowhere", "nowhere.csv"),
+    "evaluate": ("nowhere",),
+    "compare": ("nowhere", "there"),
+    "list": ("nothing",),
+    "show": ("net", "nothing"),
+    "inspect": ("nowhere", "--row", "one"),
+    "report": ("nowhere",),
+    "demo": ("--no-such-option",),
+}
+
+
+def test_every_command_with_json_has_a_mistake_to_try():
+    from fathom.cli.commands import fathom as commands
+
+    having = {name for name, command in commands.commands.items() if any("--json" in p.opts for p in command.params)}
+    assert having == MISTAKES.keys()
+
+
+@pytest.mark.parametrize("command", MISTAKES)
+def test_a_mistake_is_an_object_where_json_is_asked_for(command: str):
+    plainly = fathom_(command, *MISTAKES[command])
+    done = fathom_(command, *MISTAKES[command], "--json")
+    assert (plainly.status, plainly.out) == (2, "")
+    assert (done.status, done.err) == (2, plainly.err)
+    assert done.answer == {"error": plainly.err.removeprefix("fathom: error: ").rstrip("\n"), "status": 2}
+
+
+def test_json_is_asked_for_only_before_two_dashes_and_of_commands_that_have_it():
+    assert fathom_("predict", "nowhere", "--", "--json").out == ""
+    assert fathom_("completion", "bash", "--json").out == ""
+    assert fathom_("--json").out == ""
+
+
+def test_an_error_whose_reader_went_away_leaves_no_traceback():
+    with process("predict", "nowhere", "x.csv", "--json") as started:
+        assert started.stdout is not None
+        assert started.stderr is not None
+        started.stdout.close()
+        told = started.stderr.read()
+        assert started.wait() == 2
+    assert told.startswith("fathom: error: ")
+    assert "Traceback" not in told
+    assert "Exception" not in told
+
+
 # ---------------------------------------------------------------- predict, evaluate
 
 

@@ -113,7 +113,7 @@ class Kind(ABC):
         Raises:
             SchemaError: a value of this kind cannot be cut.
         """
-        raise SchemaError(f"one row of kind {cls.__name__.lower()!r} cannot be split; at least 10 rows are needed")
+        raise SchemaError("the data has one row, too few to learn from; at least 10 rows are needed")
 
     @property
     @abstractmethod

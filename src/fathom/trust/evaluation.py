@@ -115,6 +115,7 @@ def evaluated(
     seed: int = 0,
     private: bool = False,
     most_rows: int = MOST_ROWS,
+    numbers: np.ndarray | None = None,
 ) -> Evaluation:
     """Score a model on rows that have the targets, and find out where and by what it is wrong.
 
@@ -125,6 +126,7 @@ def evaluated(
         seed: of all that is drawn: resamples, shuffles, rows where there are many.
         private: whether to leave out what shows single rows: mistakes, and the points of residuals.
         most_rows: on how many rows slices are looked for.
+        numbers: (N,) what each row is called; None for its place in the table.
 
     Raises:
         SchemaError: no row has a target.
@@ -141,7 +143,7 @@ def evaluated(
         if name in answers:
             parts = _parts(answers[name], seed=seed, private=private)
             parts["slices"] = worst_slices(answers[name], columns, seed=seed, most_rows=most_rows)
-            parts["mistakes"] = [] if private else worst_mistakes(model, answers[name], table)
+            parts["mistakes"] = [] if private else worst_mistakes(model, answers[name], table, numbers)
         targets[name] = EvaluatedTarget(_kind(model, name), metrics, **parts)
     known = [answered.rows for answered in answers.values()]
     importance, left_out = importances(model, table, np.unique(np.concatenate(known)), seed=seed) if known else ([], ())
