@@ -15,7 +15,7 @@ from fathom.heads import HEADS, METRICS
 from fathom.kinds import KINDS
 from fathom.layout import DEFAULT
 from fathom.model import SKILL
-from fathom.nets import NETS
+from fathom.nets import DECODERS, NETS
 from fathom.registry import Choice, Registry, check_options, options_of
 from fathom.tracking import TRACKERS
 from fathom.training.budget import Budget
@@ -149,7 +149,7 @@ class Config:
             raise ConfigError(f"valid = {self.valid} and test = {self.test} must leave rows to train on")
         return replace(
             self,
-            net=_known(NETS, self.net),
+            net=_known_net(self.net),
             nets={place: _known(NETS, net) for place, net in self.nets.items()},
             head=_known(HEADS, self.head),
             log=tuple(TRACKERS.checked(tracker) for tracker in self.log),
@@ -208,6 +208,12 @@ def _choice(value: Any) -> Choice:
 
 def _known(registry: Registry, choice: Choice | None) -> Any:
     return choice if choice is None or choice.name == DEFAULT else registry.checked(choice)
+
+
+def _known_net(choice: Choice | None) -> Any:
+    """A net for what comes in, or where nothing does, the one that a head holds."""
+    decodes = choice is not None and choice.name in DECODERS.names() and choice.name not in NETS.names()
+    return _known(DECODERS if decodes else NETS, choice)
 
 
 def _scalar(key: str, value: Any) -> Any:

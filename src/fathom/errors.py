@@ -14,7 +14,7 @@ FathomError                 whatever fathom raises on purpose
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 __all__ = [
     "ConfigError",
@@ -27,12 +27,14 @@ __all__ = [
     "SchemaError",
     "SourceError",
     "first_line",
+    "lacking",
     "listed",
     "unknown_name",
 ]
 
 
 MOST_LETTERS = 300
+MOST_NAMED = 10
 
 
 class FathomError(Exception):
@@ -112,3 +114,15 @@ def unknown_name(what: str, got: str, allowed: Iterable[str]) -> str:
     hint = f"; did you mean {near[0]!r}?" if near else ""
     shown = ", ".join(names[:20]) + (f", ... ({len(names)} in all)" if len(names) > 20 else "")
     return f"unknown {what} {got!r}{hint} (allowed: {shown or 'none'})"
+
+
+def lacking(absent: Sequence[str], present: Sequence[str]) -> str:
+    """The one message for rows that lack columns: which, what may be meant by the first, and what there is."""
+    near = difflib.get_close_matches(absent[0], present, n=1, cutoff=0.6)
+    meant = f"; is {near[0]!r} meant to be {absent[0]!r}?" if near else ""
+    return f"the data lacks {_quoted(absent)}, which the model needs{meant} (it has {_quoted(present)})"
+
+
+def _quoted(names: Sequence[str]) -> str:
+    more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
+    return ", ".join(repr(name) for name in names[:MOST_NAMED]) + more

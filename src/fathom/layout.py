@@ -114,11 +114,11 @@ def choose_layout(
     plain = False  # whether the branches stay as they are, because the net that was named stands on all of them
     head_net = None
     if net is not None:
-        entry = NETS.get(net.name)
-        plain = entry.facts["takes"] == "vector" and not nets
         if not inputs:
             head_net = net
         else:
+            entry = NETS.get(net.name)
+            plain = entry.facts["takes"] == "vector" and not nets
             chosen |= dict.fromkeys(_places(entry, inputs), net)
     named = _named_body(chosen)
     branches = {
@@ -194,6 +194,10 @@ def _before(chain: tuple[Choice, ...], body: Choice) -> tuple[Choice, ...]:
         width = NETS.get(body.name).options.get("width")
         options = {} if width is None else {"width": body.options.get("width", width.default)}
         return (*chain, NETS.checked(Choice("feature_tokens", options)))
+    width = NETS.get(body.name).options.get("width")
+    if takes == "tokens" and last.facts.get("entry") and width is not None and "width" not in chain[-1].options:
+        named = {**chain[-1].options, "width": body.options.get("width", width.default)}
+        return (*chain[:-1], NETS.checked(Choice(chain[-1].name, named)))
     if last.facts.get("entry") and takes not in last.facts["gives"]:
         given = " and ".join(last.facts["gives"])
         fitting = [net.name for net in NETS if net.facts["takes"] in last.facts["gives"] and _stands_on_all(net)]
@@ -265,5 +269,8 @@ def _head(name: str, kind: str, heads: dict[str, Choice], net: Choice | None) ->
             f"(heads that fit: {', '.join(fitting)})"
         )
     if net is not None and "net" in entry.options and "net" not in choice.options:
+        registry = entry.options["net"].registry
+        assert registry is not None
+        registry.checked(net)
         return HEADS.checked(Choice(choice.name, {**choice.options, "net": net}))
     return choice

@@ -15,6 +15,7 @@ from fathom.heads import HEADS
 from fathom.layout import SIGNAL_PARTS, Layout, Specs
 from fathom.nets import NETS
 from fathom.nets.first_layer import FirstLayer, first_matrix
+from fathom.nets.token_embedding import TokenTable
 from fathom.registry import Choice
 from fathom.signals import (
     Batch,
@@ -67,6 +68,7 @@ class Network(nn.Module):
         self.target_keys = tuple(target_key(name) if name in targets else name for name in layout.heads)
         specs = {**inputs, **targets}
         self.heads = nn.ModuleList(_built_head(layout.heads[name], state, specs[name][1]) for name in self.head_names)
+        _share_tables(self)
         self.whole_batch = any(HEADS.get(head.name).facts.get("whole_batch") for head in layout.heads.values())
         self.members = 1  # of a stack
 
@@ -292,6 +294,17 @@ def _built_head(choice: Choice, state: SignalSpec, spec: Any) -> nn.Module:
         )
     head: nn.Module = HEADS.build(choice, state, spec)
     return head
+
+
+def _share_tables(network: nn.Module) -> None:
+    """Give tables of the same tokens and shape one weight: what comes in, and what is answered."""
+    tables: list[TokenTable] = []
+    for module in network.modules():
+        if isinstance(module, TokenTable):
+            twin = next((table for table in tables if table.shares_with(module)), None)
+            if twin is not None:
+                module.weight = twin.weight
+            tables.append(module)
 
 
 def _added(loss: Loss, other: Loss) -> Loss:

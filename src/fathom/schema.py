@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import partial, reduce
 from typing import Any
 
 import numpy as np
@@ -17,7 +16,7 @@ import torch
 from fathom.data.columns import emptied, holds_numbers
 from fathom.data.source import base_of
 from fathom.data.store import TensorStore
-from fathom.errors import SchemaError, unknown_name
+from fathom.errors import SchemaError, lacking, unknown_name
 from fathom.inference import infer_column
 from fathom.kinds import KINDS, Kind, Statistics
 from fathom.progress import one_by_one
@@ -25,8 +24,6 @@ from fathom.registry import Choice
 from fathom.signals import WEIGHT, Batch, Ragged, Role, Samples, beside_key, input_key, pack_key, target_key
 
 __all__ = ["Column", "Schema"]
-
-MOST_NAMED = 10
 
 Counts = Mapping[str, Statistics]
 """Each column that is used to its kind's statistics of some rows."""
@@ -96,6 +93,8 @@ class Schema:
             _inferred(name, table, given_roles.get(name), (kinds or {}).get(name)) for name in table.column_names
         ]
         unknown = {name: tuple(values) for name, values in (missing or {}).items()}
+        if not any(column.role is Role.INPUT for column in columns):
+            columns = [_alone(column) for column in columns]
         schema = cls(tuple(replace(column, missing=unknown.get(column.name, ())) for column in columns))
         schema._check_targets(table)
         schema._check_single_roles()
@@ -142,9 +141,9 @@ class Schema:
 
     def fit_counted(self, counts: Counts) -> Schema:
         """The same schema with every kind fitted on the rows that were counted, wherever they are."""
-        return Schema(
-            tuple(_fitted(column, counts[column.name]) if column.name in counts else column for column in self.columns)
-        )
+        columns = [column for column in self.columns if column.name in counts]
+        fitted = {column.name: _fitted(column, counts, _sharing(column, columns)) for column in columns}
+        return Schema(tuple(fitted.get(column.name, column) for column in self.columns))
 
     def weights(self, table: pa.Table, *, whole: bool = True) -> np.ndarray | None:
         """(N,) float64 sample weights, or None where no column has that role.
@@ -193,12 +192,14 @@ class Schema:
         given = set(table.column_names)
         absent = [column.name for column in wanted if column.name not in given]
         if absent:
-            raise SchemaError(_lacking(absent, table.column_names))
+            raise SchemaError(lacking(absent, table.column_names))
         tensors, samples = self._encode_inputs(table), None
         windowed: set[str] = set()
+        padded = {input_key(column.name) for column in self.of_role(Role.INPUT) if _is_padded(column)}
         for column in self.of_role(Role.TARGET) if targets else ():
             encoded = self._encode(table, column)
             tensors |= {beside_key(target_key(column.name), name): value for name, value in encoded.items()}
+            padded |= {target_key(column.name)} if _is_padded(column) else set()
             drawn = _kind(column).samples(encoded[""])
             if drawn.starts is not None:
                 samples, windowed = drawn, windowed | {target_key(column.name)}
@@ -207,7 +208,7 @@ class Schema:
             tensors[WEIGHT] = torch.from_numpy(weights.astype(np.float32))
         if not tensors:
             tensors = {"rows": torch.arange(table.num_rows)}
-        return TensorStore(tensors, samples or Samples.whole(table.num_rows), frozenset(windowed))
+        return TensorStore(tensors, samples or Samples.whole(table.num_rows), frozenset(windowed), frozenset(padded))
 
     def inputs(self) -> dict[str, tuple[str, Any]]:
         """Each input tensor of a batch, with the kind whose nets and heads it takes, and its spec."""
@@ -312,6 +313,12 @@ def _inferred(name: str, table: pa.Table, role: Role | None, kind: Any) -> Colum
     return Column(name, found, choice, reason)
 
 
+def _alone(column: Column) -> Column:
+    """A target that nothing comes in for, with the options that its kind has then."""
+    options = KINDS.get(column.kind.name).facts.get("alone", {}) if column.role is Role.TARGET else {}
+    return replace(column, kind=Choice(column.kind.name, {**options, **column.kind.options}))
+
+
 def _role(name: str, role: str) -> Role:
     try:
         return Role(role)
@@ -345,9 +352,18 @@ def _merged(column: Column, first: Statistics, second: Statistics) -> Statistics
         return statistics
 
 
-def _fitted(column: Column, statistics: Statistics) -> Column:
+def _sharing(column: Column, columns: Sequence[Column]) -> list[Column]:
+    """The columns, itself among them, that share with one what is fitted on all of them; none where nothing is."""
+    shared = bool(KINDS.get(column.kind.name).facts.get("shared"))
+    return [other for other in columns if shared and other.kind == column.kind]
+
+
+def _fitted(column: Column, counts: Counts, sharing: Sequence[Column]) -> Column:
+    factory = KINDS.get(column.kind.name).factory
     with _named(column):
-        state = KINDS.get(column.kind.name).factory.fit(statistics)
+        state = factory.fit(counts[column.name])
+        if sharing:
+            state = factory.share(state, reduce(factory.merge, (counts[other.name] for other in sharing)))
         return replace(column, fitted=KINDS.build(column.kind, state))
 
 
@@ -367,6 +383,11 @@ def _beside(target: str, name: str, taken: Iterable[str]) -> str:
     return _beside(target, f"{name}_", taken) if joined in taken else joined
 
 
+def _is_padded(column: Column) -> bool:
+    """Whether networks pad a column's ragged rows to the longest of a batch."""
+    return bool(KINDS.get(column.kind.name).facts.get("padded"))
+
+
 def _batch_key(column: Column) -> str:
     return pack_key(column.kind.name) if column.packed else input_key(column.name)
 
@@ -376,15 +397,3 @@ def _restored(item: Mapping[str, Any]) -> Column:
     fitted = None if item["state"] is None else KINDS.build(kind, item["state"])
     missing = tuple(map(str, item.get("missing", ())))
     return Column(item["name"], Role(item["role"]), kind, item["reason"], fitted, missing)
-
-
-def _lacking(absent: Sequence[str], present: Sequence[str]) -> str:
-    """What is said where rows lack columns: which, what may be meant by the first, and what there is."""
-    near = difflib.get_close_matches(absent[0], present, n=1, cutoff=0.6)
-    meant = f"; is {near[0]!r} meant to be {absent[0]!r}?" if near else ""
-    return f"the data lacks {_listed(absent)}, which the model needs{meant} (it has {_listed(present)})"
-
-
-def _listed(names: Sequence[str]) -> str:
-    more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
-    return ", ".join(repr(name) for name in names[:MOST_NAMED]) + more

@@ -115,6 +115,10 @@ class ShardedStore:
         for start in range(0, len(self), size):
             yield self.batch(torch.arange(start, min(start + size, len(self))))
 
+    @property
+    def lengths(self) -> None:
+        """Nothing: samples of like lengths are not brought together across files."""
+
     def drawing(self, seed: int) -> Drawing:
         return _InWindows(self, seed)
 

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import cached_property
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
+from fathom.runtime import seed_from
 from fathom.signals import SAMPLE, Batch, Ragged, Samples, order
 
 __all__ = ["Batches", "Drawing", "Store", "TensorStore"]
+
+
+SORTED_SAMPLES = 8192  # among which batches of like lengths are found
 
 
 class Drawing(Protocol):
@@ -34,6 +39,10 @@ class Store(Protocol):
     def drawing(self, seed: int) -> Drawing:
         """All samples in each epoch's order, which is a pure function of the store, the seed and the epoch."""
 
+    @property
+    def lengths(self) -> Tensor | None:
+        """(S,) int64 how many positions of each sample are padded, or None where nothing is."""
+
 
 class TensorStore:
     """Tensors of all rows, and the samples that are drawn from them.
@@ -42,15 +51,36 @@ class TensorStore:
         tensors: name to (N, ...) tensor or N ragged rows.
         samples: what one sample is; a whole row unless given.
         windowed: the names of the ragged rows that windows cut; every other tensor gives its whole row.
+        padded: the names of the ragged rows that a network pads to the longest of a batch, so that the samples of a
+            batch should be of like lengths.
     """
 
-    def __init__(self, tensors: Batch, samples: Samples | None = None, windowed: frozenset[str] = frozenset()) -> None:
+    def __init__(
+        self,
+        tensors: Batch,
+        samples: Samples | None = None,
+        windowed: frozenset[str] = frozenset(),
+        padded: frozenset[str] = frozenset(),
+    ) -> None:
         rows = {len(value) for value in tensors.values()}
         assert len(rows) == 1, f"tensors of differing length: { {key: len(value) for key, value in tensors.items()} }"
         self.tensors = tensors
         self.num_rows = rows.pop()
         self.samples = Samples.whole(self.num_rows) if samples is None else samples
-        self.windowed = windowed
+        self.windowed, self.padded = windowed, padded
+
+    @cached_property
+    def lengths(self) -> Tensor | None:
+        """(S,) int64 how many positions of each sample are padded, or None where nothing is."""
+        rows, windows = self.samples.rows, self.samples.lengths
+        found = [self._lengths(key)[rows] for key in self.padded if key not in self.windowed or windows is None]
+        found += [windows for key in self.padded if key in self.windowed and windows is not None]
+        return sum(found[1:], found[0]) if found else None
+
+    def _lengths(self, key: str) -> Tensor:
+        value = self.tensors[key]
+        assert isinstance(value, Ragged)
+        return value.lengths
 
     @property
     def size_bytes(self) -> int:
@@ -59,7 +89,7 @@ class TensorStore:
 
     def holding(self, tensors: Batch) -> TensorStore:
         """The same samples of other tensors of the same rows."""
-        return TensorStore(tensors, self.samples, self.windowed)
+        return TensorStore(tensors, self.samples, self.windowed, self.padded)
 
     def __len__(self) -> int:
         return len(self.samples)
@@ -105,15 +135,24 @@ class _Shuffled:
 
     def batch(self, epoch: int, start: int, stop: int) -> Batch:
         if epoch != self._epoch:
-            self._epoch, self._order = epoch, order(self._seed, epoch, len(self._store))
+            self._epoch, self._order = epoch, self._drawn(order(self._seed, epoch, len(self._store)))
         return self._store.batch(self._order[start:stop])
+
+    def _drawn(self, shuffled: Tensor) -> Tensor:
+        """The shuffled places of samples, those that stand near each other of like lengths, where these differ."""
+        lengths = self._store.lengths
+        if lengths is None:
+            return shuffled
+        parts = shuffled.split(SORTED_SAMPLES)
+        return torch.cat([part[lengths[part].argsort(stable=True)] for part in parts])
 
 
 class Batches:
     """Shuffled batches without end; where they stand can be saved and restored.
 
     An epoch is cut into batches of nearly equal size, so that none is a small remainder. With several ranks each
-    takes its slice of the same global batch.
+    takes its slice of the same global batch. Where samples are padded, those of a batch are of like lengths, and the
+    batches come in an order of their own.
 
     Args:
         store: what is drawn from.
@@ -127,6 +166,7 @@ class Batches:
         self.per_epoch = max(1, -(-len(store) // size))
         self._slice = (rank, ranks)
         self._samples, self._drawing = len(store), store.drawing(seed)
+        self._seed, self._apart = seed, store.lengths is not None
         self._epoch, self._place = 0, 0
 
     @property
@@ -146,11 +186,17 @@ class Batches:
     def __next__(self) -> Batch:
         if self._place == self.per_epoch:
             self._epoch, self._place = self._epoch + 1, 0
-        start, stop = _part(self._samples, self.per_epoch, self._place)
+        start, stop = _part(self._samples, self.per_epoch, self._number())
         self._place += 1
         rank, ranks = self._slice
         first, last = _part(stop - start, ranks, rank)
         return self._drawing.batch(self._epoch, start + first, start + last)
+
+    def _number(self) -> int:
+        """Which batch of the epoch is the next."""
+        if not self._apart:
+            return self._place
+        return int(order(seed_from("batches", self._seed), self._epoch, self.per_epoch)[self._place])
 
 
 def _part(count: int, parts: int, number: int) -> tuple[int, int]:

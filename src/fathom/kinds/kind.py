@@ -18,11 +18,19 @@ from fathom.signals import Ragged, Samples
 __all__ = ["KINDS", "UNSEEN", "Claim", "Kind", "Statistics"]
 
 KINDS = Registry("kind", "fathom.kinds")
-"""Facts of a kind: ``packed`` (its input columns travel as one tensor), ``form`` (the kind whose nets and heads it
-takes, where its tensors are like that one's), ``entry`` (the net that turns its tensor into a vector without learning
-a representation), ``net`` (its default net, if that is another), ``head`` (its default head as a target) and
-``rebuild`` (the head that rebuilds it when there is no target). A kind without ``entry`` cannot come in, one without
-``head`` cannot be asked for, one without ``rebuild`` cannot be rebuilt."""
+"""Facts of a kind:
+
+- ``packed``: its input columns travel as one tensor;
+- ``shared``: columns with the same options share something that is fitted on all of them, see ``Kind.share``;
+- ``padded``: networks pad its ragged rows to the longest of a batch;
+- ``form``: the kind whose nets and heads it takes, where its tensors are like that one's;
+- ``alone``: its options as a target that nothing comes in for;
+- ``entry``: the net that turns its tensor into a vector without learning a representation; without it the kind cannot
+  come in;
+- ``net``: its default net, if that is another;
+- ``head``: its default head as a target; without it the kind cannot be asked for;
+- ``rebuild``: the head that rebuilds it when there is no target; without it the kind cannot be rebuilt.
+"""
 
 Statistics = Mapping[str, Any]
 
@@ -83,6 +91,11 @@ class Kind(ABC):
     def fit(cls, statistics: Statistics) -> Statistics:
         """What a model keeps of the statistics; plain JSON."""
         return statistics
+
+    @classmethod
+    def share(cls, own: Statistics, together: Statistics) -> Statistics:
+        """What ``fit`` returned of a column, with what is taken from all columns of such a kind together."""
+        return own
 
     @classmethod
     def check(cls, column: pa.ChunkedArray) -> None:

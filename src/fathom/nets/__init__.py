@@ -10,9 +10,12 @@ returns a Signal. ``entry=True`` marks a net that only brings a kind's tensor in
 
 from fathom.registry import Registry
 
-__all__ = ["ACTIVATIONS", "INITIALIZATIONS", "NETS", "NORMS"]
+__all__ = ["ACTIVATIONS", "DECODERS", "INITIALIZATIONS", "NETS", "NORMS"]
 
 NETS = Registry("net", "fathom.nets")
+DECODERS = Registry("decoder", "fathom.nets")
+"""Nets that tell one token after another, inside a head; see ``decoder.Decoder``."""
+
 ACTIVATIONS = Registry("activation", "fathom.nets")
 INITIALIZATIONS = Registry("initialization", "fathom.nets")
 NORMS = Registry("norm", "fathom.nets")
