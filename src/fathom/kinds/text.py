@@ -105,11 +105,11 @@ class Text(Kind):
     def count(cls, column: pa.ChunkedArray, weight: np.ndarray | None = None) -> Statistics:
         texts = _texts(column)
         pieces = pieces_of([text for text in texts if text is not None])
-        return {"rows": len(texts), "missing": texts.count(None), "pieces": dict(pieces)}
+        return {"rows": len(texts) - texts.count(None), "missing": texts.count(None), "pieces": dict(pieces)}
 
     @classmethod
     def merge(cls, first: Statistics, second: Statistics) -> Statistics:
-        pieces = Counter(first["pieces"])
+        pieces = Counter[str](first["pieces"])
         pieces.update(second["pieces"])
         return {**{name: first[name] + second[name] for name in ("rows", "missing")}, "pieces": dict(pieces)}
 
