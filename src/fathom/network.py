@@ -186,12 +186,14 @@ class Network(nn.Module):
         Args:
             batch: the inputs, and where it is to be ``measured`` the targets.
             heads: whose prediction is asked for; None is all.
-            measured: whether what only the truth shows is to stand beside it.
+            measured: whether it is to be what metrics take.
         """
         signal = self(batch)
         wanted = self.head_names if heads is None else heads
         asked = [(name, key, head) for name, key, head, _ in self._answering if name in wanted]
-        return {n: head.predict(signal) | (head.measured(signal, batch[k]) if measured else {}) for n, k, head in asked}
+        if measured:
+            return {name: head.measured(signal, batch[key]) for name, key, head in asked}
+        return {name: head.predict(signal) for name, _, head in asked}
 
     def trivial(self, rows: int) -> dict[str, Prediction]:
         """What each head would answer without looking at the input, where it has such an answer."""
