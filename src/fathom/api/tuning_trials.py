@@ -12,7 +12,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from fathom.api.fitting import model_for, train_on
+from fathom.api.fitting import model_for
+from fathom.api.learning import train_on
 from fathom.api.tuning_options import Dimension
 from fathom.api.tuning_space import Space
 from fathom.api.tuning_study import (
