@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import io
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -50,9 +50,6 @@ class Mistake:
     error: float | None
     cells: Mapping[str, str]
     pictures: Mapping[str, str]
-
-    def plain(self) -> dict[str, Any]:
-        return asdict(self)
 
 
 def worst_mistakes(model: Model, answered: Answered, table: pa.Table) -> list[Mistake]:
