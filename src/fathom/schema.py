@@ -194,12 +194,15 @@ class Schema:
         absent = [column.name for column in wanted if column.name not in given]
         if absent:
             raise SchemaError(_lacking(absent, table.column_names))
-        tensors, samples = self._encode_inputs(table), None
+        used = [column for column in wanted if column.role != Role.WEIGHT]
+        columns = one_by_one(used, "encoding", "columns", even=False)
+        encoded = {column.name: self._encode(table, column) for column in columns}
+        tensors, samples = self._joined_inputs(encoded), None
         windowed: set[str] = set()
         for column in self.of_role(Role.TARGET) if targets else ():
-            encoded = self._encode(table, column)
-            tensors |= {beside_key(target_key(column.name), name): value for name, value in encoded.items()}
-            drawn = _kind(column).samples(encoded[""])
+            parts = encoded[column.name]
+            tensors |= {beside_key(target_key(column.name), name): value for name, value in parts.items()}
+            drawn = _kind(column).samples(parts[""])
             if drawn.starts is not None:
                 samples, windowed = drawn, windowed | {target_key(column.name)}
         weights = self.weights(table, whole=whole) if targets else None
@@ -288,15 +291,16 @@ class Schema:
                 packs.setdefault(column.kind.name, []).append(column)
         return packs
 
-    def _encode_inputs(self, table: pa.Table) -> Batch:
+    def _joined_inputs(self, encoded: dict[str, dict[str, Any]]) -> Batch:
+        """The input tensors of a batch; what is joined is taken out of ``encoded``, to be there but once."""
         tensors: Batch = {}
         for kind, packed in self._packs().items():
-            parts = [self._encode(table, column)[""] for column in packed]
+            parts = [encoded.pop(column.name)[""] for column in packed]
             tensors[pack_key(kind)] = torch.cat([part for part in parts if not isinstance(part, Ragged)], dim=1)
         for column in self.of_role(Role.INPUT):
             if not column.packed:
-                encoded = self._encode(table, column)
-                tensors |= {beside_key(input_key(column.name), name): value for name, value in encoded.items()}
+                alone = encoded[column.name]
+                tensors |= {beside_key(input_key(column.name), name): value for name, value in alone.items()}
         return tensors
 
     def _encode(self, table: pa.Table, column: Column) -> dict[str, Any]:
