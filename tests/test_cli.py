@@ -666,7 +666,8 @@ def test_a_bug_is_70_and_its_traceback_is_in_a_file(run: str, monkeypatch: pytes
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_run_can_be_resumed(number: signal.Signals, place: Path, tmp_path: Path):
     command = ["fit", place / "pets.csv", "--target", "pet", "--out", tmp_path / "x", "--set", "measure=false"]
-    command += ["--budget", "1500steps", "--set", "training.threads=1"]
+    command += ["--budget", "1500steps", "--set", "training.threads=1", "--net", "mlp", "--set", "net.hidden=[8]"]
+    command += ["--set", "folds=0", "--set", "baseline=false"]
     with process(*command) as started:
         until = time.monotonic() + 60
         while not (tmp_path / "x/log.jsonl").exists() and time.monotonic() < until and started.poll() is None:

@@ -106,7 +106,9 @@ def choose_layout(
         ConfigError: a name that does not exist, or nets and heads that do not fit.
     """
     chosen = {place: _named(net, _default_net(place)) for place, net in (nets or {}).items()}
-    net = None if net is None else _named(net, _default_net(_main_place(inputs)) if inputs else _default_decoder(targets))
+    net = (
+        None if net is None else _named(net, _default_net(_main_place(inputs)) if inputs else _default_decoder(targets))
+    )
     allowed = {*(kind for kind, _ in inputs.values()), *DEFAULT_BODIES}
     for place in chosen:
         if place not in allowed:

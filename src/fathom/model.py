@@ -333,7 +333,9 @@ class Model:
 
     def _judged(self, store: TensorStore, heads: Collection[str], linear: Model | None) -> dict[str, Judged]:
         """What the heads, and those of the linear model, answer to all samples of a store, beside the truth."""
-        answers = self.answers(store, heads, measured=True)  # an answer that no metric takes may be dear: a text, a picture
+        answers = self.answers(
+            store, heads, measured=True
+        )  # an answer that no metric takes may be dear: a text, a picture
         beside = linear.answers(store, heads, measured=True) if linear is not None else {}
         weight = _weights(store)
         return {

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from fathom.api.splitting import MOST_REPEATED, check_count
+from fathom.column import Column, Counts
 from fathom.config import Config
 from fathom.data.duplicates import row_hashes
 from fathom.data.selection import Selection, is_large, rows_within
@@ -19,7 +20,7 @@ from fathom.errors import SchemaError
 from fathom.kinds.times import time_reader
 from fathom.progress import one_by_one
 from fathom.runtime import in_parallel, memory_limit_bytes, seed_from
-from fathom.schema import Column, Counts, Schema
+from fathom.schema import Schema
 from fathom.signals import Role
 
 __all__ = [

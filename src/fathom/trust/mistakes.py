@@ -6,7 +6,7 @@ import base64
 import io
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -51,9 +51,6 @@ class Mistake:
     error: float | None
     cells: Mapping[str, str]
     pictures: Mapping[str, str]
-
-    def plain(self) -> dict[str, Any]:
-        return asdict(self)
 
 
 def worst_mistakes(
