@@ -365,6 +365,31 @@ def test_options_alone_are_those_of_the_default():
     assert asked.training == {"optimizer": Choice("adamw", {"lr": 0.5}), "schedule": Choice("cosine")}
 
 
+def test_a_budget_in_seconds_tells_what_it_does_not_bound(tmp_path: Path):
+    options = ("--set", "measure=false", "--net", "linear", "--folds", "0", "--set", "baseline=false")
+    timed = fathom_("fit", "iris", "--budget", "0.2s", "--out", tmp_path / "a", *options)
+    line = "budget: 0.2 s of training; checks, linear model, scores and report come on top"
+    assert line in " ".join(timed.err.split())
+    assert "budget:" not in fathom_("fit", "iris", "--budget", "2steps", "--out", tmp_path / "b", *options).err
+
+
+@pytest.mark.parametrize("mistake", [("--budget", "soon"), ("--set", "net.dropout=x"), ("--net", "mpl")])
+def test_a_mistaken_value_is_told_before_a_run_that_exists_and_before_any_row_is_read(
+    mistake: tuple[str, str], own_run: str, place: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("fathom.data.read", lambda *given, **options: pytest.fail("rows were read"))
+    done = fathom_("fit", place / "pets.csv", "--target", "pet", "--out", own_run, *mistake)
+    assert done.status == 2
+    assert mistake[1].rpartition("=")[2] in done.err
+    assert "exists already" not in done.err
+
+
+def test_a_run_that_exists_is_told_before_any_row_is_read(own_run: str, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("fathom.data.read", lambda *given, **options: pytest.fail("rows were read"))
+    done = fathom_("fit", "nowhere.csv", "--target", "pet", "--out", own_run)
+    assert "exists already" in done.err
+
+
 # ---------------------------------------------------------------- mistakes, as JSON
 
 MISTAKES = {
@@ -429,6 +454,14 @@ def test_predict_writes_numbered_rows_as_csv(run: str, place: Path):
     assert np.mean([row["pet"] == pet for row, pet in zip(rows, truth, strict=True)]) > 0.8
     for row in rows:
         assert float(row["pet probability cat"]) + float(row["pet probability dog"]) == pytest.approx(1, abs=1e-5)
+
+
+def test_predict_tells_what_training_never_saw(run: str, tmp_path: Path):
+    rows = [{**row, "colour": "green" if k < 7 else row["colour"]} for k, row in enumerate(pets(20, seed=1))]
+    done = fathom_("predict", run, write_csv(tmp_path / "new.csv", rows))
+    assert done.status == 0
+    assert done.err == "note: column 'colour': 7 cells hold 1 value that training never saw, as 'green'\n"
+    assert len(done.out.splitlines()) == 21
 
 
 def test_predict_writes_the_same_rows_into_every_format(run: str, place: Path, tmp_path: Path):

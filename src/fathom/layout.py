@@ -13,7 +13,7 @@ from fathom.nets import NETS
 from fathom.registry import Choice, Entry
 from fathom.signals import is_packed
 
-__all__ = ["DEFAULT", "SIGNAL_PARTS", "Layout", "Specs", "choose_layout"]
+__all__ = ["DEFAULT", "DEFAULT_BODIES", "SIGNAL_PARTS", "Layout", "Specs", "choose_layout"]
 
 DEFAULT_BODIES = {"vector": "mlp", "tokens": "ft_transformer"}
 DEFAULT = "default"  # the name of a choice of which only options are given

@@ -117,8 +117,8 @@ def fit_rows(
     tell(_described(model) + (f" for each of {asked.folds} folds" if asked.folds else ""))
     if (choice := chosen_net(rows.schema, asked, count)) is not None:
         tell(f"chosen: {choice.why} (--net names another)")
-    if Budget.parse(asked.budget).open_ended:
-        tell(_open_ended(watched=rows.valid is not None or bool(asked.folds)))
+    if words := _budget_words(Budget.parse(asked.budget), watched=rows.valid is not None or bool(asked.folds)):
+        tell(words)
     if out is None:
         run = _followed(model, rows, asked, None, say)
     else:
@@ -269,7 +269,12 @@ def _train_together(
     return train_on(model, learned, watched, asked, directory, watchers.hooks(TRAINING, asked), watchers.say)
 
 
-def _open_ended(*, watched: bool) -> str:
+def _budget_words(budget: Budget, *, watched: bool) -> str:
+    """What a person should know of a budget that does not count steps; empty for others."""
+    if budget.seconds is not None:
+        return f"budget: {budget.seconds:g} s of training; checks, linear model, scores and report come on top"
+    if not budget.open_ended:
+        return ""
     ending = "until validation stops improving" if watched else "until a usual number of steps"
     return f"budget: {ending}, at most {DEFAULT_SECONDS / 60:g} minutes (--budget sets another)"
 

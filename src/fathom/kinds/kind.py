@@ -136,6 +136,14 @@ class Kind(ABC):
         """A head's prediction in the numbers that metrics take."""
         return dict(prediction)
 
+    def unknown(self, column: pa.ChunkedArray) -> np.ndarray:
+        """(N,) bool: which cells hold a value that this kind does not know from training; of most kinds none.
+
+        Raises:
+            SchemaError: a cell fits no value of this kind.
+        """
+        return np.zeros(len(column), bool)
+
     def samples(self, encoded: Tensor | Ragged) -> Samples:
         """What is counted as one sample where this kind is the target: a row, unless the kind says windows."""
         return Samples.whole(len(encoded))
