@@ -148,6 +148,7 @@ class ImageSpec:
     mean: tuple[float, ...]
     deviation: tuple[float, ...]
 
+
 @dataclass(frozen=True)
 class TextSpec:
     """Texts as tokens, B ragged rows of int64: ``begin``, the tokens, ``end``; a row of no tokens is missing.
