@@ -24,6 +24,7 @@ from PIL import Image
 
 from fathom.cli import main
 
+pytestmark = pytest.mark.usefixtures("light_models")
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = (ROOT / "docs" / "data.md").read_text(encoding="utf-8")
 IN_README = (ROOT / "README.md").read_text(encoding="utf-8").partition("## Your data")[2].partition("\n## ")[0]

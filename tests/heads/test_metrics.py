@@ -9,10 +9,15 @@ import pytest
 from sklearn import metrics as sk
 
 from fathom.heads import METRICS
-from fathom.heads.intervals import score, scores
+from fathom.heads.intervals import Score, score, scores
+from fathom.heads.over_texts import as_texts
 
 ROWS = 300
 LEVELS = (0.1, 0.5, 0.9)
+WORDS = ["The", "a", "cat", "dog;", "sat", "ran,", "on", "mat", "hill.", "quickly", "it's", "3.5"]
+TAGS = ("O", "O", "B-PER", "I-PER", "B-LOC", "I-LOC")
+TOLD = ("bleu", "chrf", "rouge_1", "rouge_2", "rouge_l", "exact_match", "answer_f1")
+TOLD += ("token_loss", "perplexity", "bits_per_character", "token_accuracy")
 REGRESSION = {
     "mae": sk.mean_absolute_error,
     "rmse": lambda truth, guess, sample_weight: np.sqrt(
@@ -163,6 +168,25 @@ def sets(seed: int, rows: int) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     return truth, {"probability": probability, "chosen": probability > 0.5}
 
 
+def told(seed: int, rows: int) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """Texts, some with two references, answers that know something of them, and how probable the texts were."""
+    draw = np.random.default_rng(seed)
+    truth = [" ".join(draw.choice(WORDS, draw.integers(2, 12))) for _ in range(rows)]
+    answers = [" ".join(word for word in text.split() if draw.random() < 0.85) for text in truth]
+    cells = [[text, answers[row - 1]] if row % 5 == 0 else text for row, text in enumerate(truth)]
+    tokens = draw.integers(3, 12, rows)
+    counts = {"tokens": tokens, "right": draw.binomial(tokens, 0.6), "characters": np.array(list(map(len, truth)))}
+    return as_texts(cells), {"text": as_texts(answers), "nll": tokens * draw.gamma(2, 1, rows), **counts}
+
+
+def tagged(seed: int, rows: int) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """Tags of words, and some of them read wrongly."""
+    draw = np.random.default_rng(seed)
+    truth = [draw.choice(TAGS, draw.integers(1, 9)) for _ in range(rows)]
+    guesses = [np.where(draw.random(len(tags)) < 0.8, tags, draw.choice(TAGS, len(tags))) for tags in truth]
+    return as_texts(map(" ".join, truth)), {"text": as_texts(map(" ".join, guesses))}
+
+
 def prediction_of(seed: int = 0, rows: int = ROWS) -> dict[str, tuple[np.ndarray, dict[str, np.ndarray]]]:
     """For each metric some truth and a prediction that it takes."""
     draw = np.random.default_rng(seed)
@@ -183,6 +207,8 @@ def prediction_of(seed: int = 0, rows: int = ROWS) -> dict[str, tuple[np.ndarray
     given = {"p": (labels, {"probability": probability}), "i": (cells, {"index": index}), "v": (numbers, guesses)}
     given["m"] = (numbers + 10, shares)
     given["s"] = sets(seed, rows)
+    takes |= dict.fromkeys(TOLD, "t") | dict.fromkeys(("entity_f1", "tag_accuracy"), "e")
+    given |= {"t": told(seed, rows), "e": tagged(seed, rows)}
     return {entry.name: given[takes.get(entry.name, "v")] for entry in METRICS}
 
 
@@ -243,6 +269,53 @@ def test_a_share_of_one_still_has_an_interval():
     perfect = score("accuracy", np.zeros(20, int), {"probability": np.array([[1.0, 0.0]] * 20)}, None, None, seed=0)
     assert perfect.value == 1
     assert 0.8 < perfect.low < 0.9
+
+
+def perfect(name: str, groups: np.ndarray | None, *, right: bool = True) -> Score:
+    """The score of 60 rows of two classes that are all right, or all wrong."""
+    truth = np.arange(60) % 2
+    return score(name, truth, {"probability": np.eye(2)[truth if right else 1 - truth]}, None, groups, seed=0)
+
+
+@pytest.mark.parametrize("name", ["accuracy", "balanced_accuracy"])
+def test_a_share_of_one_or_zero_is_known_by_as_many_rows_as_there_are_groups(name):
+    rows, grouped = perfect(name, None), perfect(name, np.arange(60) // 4)
+    assert (rows.value, rows.high) == (grouped.value, grouped.high) == (1, 1)
+    assert rows.low == pytest.approx(60 / (60 + 1.96**2), abs=1e-4)
+    assert grouped.low == pytest.approx(15 / (15 + 1.96**2), abs=1e-4)
+    wrong = perfect(name, np.arange(60) // 4, right=False)
+    assert (wrong.low, wrong.high) == (0, pytest.approx(1 - grouped.low))
+
+
+def test_a_rare_class_that_is_right_leaves_balanced_accuracy_in_doubt():
+    truth = np.repeat([0, 1], [200, 4])
+    found = score("balanced_accuracy", truth, {"probability": np.eye(2)[truth]}, None, None, seed=0)
+    assert (found.value, found.high) == (1, 1)
+    assert 0.7 < found.low < 0.85
+
+
+@pytest.mark.parametrize("name", ["macro_f1", "auc", "log_loss", "brier"])
+def test_what_resamples_cannot_tell_has_no_interval(name):
+    found = perfect(name, None)
+    assert found.value == pytest.approx(1 if METRICS.get(name).facts["higher"] else 0, abs=1e-12)
+    assert np.isnan([found.low, found.high]).all()
+
+
+def test_a_score_that_no_row_changes_is_no_end_of_the_scale():
+    found = score("auc", np.arange(60) % 2, {"probability": np.full((60, 2), 0.5)}, None, None, seed=0)
+    assert (found.value, found.low, found.high) == (0.5, 0.5, 0.5)
+
+
+@pytest.mark.slow
+def test_the_interval_of_a_share_of_grouped_rows_covers():
+    draw, covered = np.random.default_rng(11), 0
+    groups = np.repeat(np.arange(30), 8)
+    for seed in range(300):
+        right = draw.random(240) < np.repeat(draw.beta(9, 1, 30), 8)
+        probability = np.stack([right, ~right], axis=1).astype(float)
+        found = score("accuracy", np.zeros(240, int), {"probability": probability}, None, groups, seed=seed)
+        covered += found.low <= 0.9 <= found.high
+    assert 0.90 <= covered / 300 <= 0.99
 
 
 def test_one_class_has_no_auc_and_no_warning():
@@ -323,3 +396,14 @@ def test_one_group_has_no_interval():
     found = score("rmse", truth, {"value": truth + 1}, None, np.zeros(50, np.int64), seed=0)
     assert found.value == pytest.approx(1)
     assert np.isnan([found.low, found.high]).all()
+
+
+@pytest.mark.slow
+def test_the_interval_of_token_loss_covers_the_loss_of_all_tokens():
+    draw, covered = np.random.default_rng(11), 0
+    for seed in range(300):
+        tokens = draw.integers(1, 30, 200)
+        given = {"tokens": tokens, "nll": draw.gamma(2 * tokens, 0.7)}
+        found = score("token_loss", as_texts([""] * 200), given, None, None, seed=seed)
+        covered += found.low <= 1.4 <= found.high
+    assert 0.90 <= covered / 300 <= 0.99

@@ -60,6 +60,10 @@ class Head(nn.Module, ABC):
     def predict(self, signal: Signal) -> Prediction:
         """Tensors of (B, ...), averaged over members."""
 
+    def measured(self, signal: Signal, target: Tensor | Ragged) -> Prediction:
+        """What metrics take, (B, ...): the prediction, and what only the truth shows, such as how likely it was told."""
+        return self.predict(signal)
+
     def combined(self, predictions: Sequence[Prediction]) -> Prediction:
         """The prediction of several such heads together: the mean of theirs."""
         return {key: torch.stack([prediction[key] for prediction in predictions]).mean(0) for key in predictions[0]}

@@ -2,7 +2,8 @@
 
 A metric takes the truth, a prediction and weights (R, N), and returns (R,) values: one for each weighting. Truth is
 (N,) or (N, D): a class index (K where training never saw the class, so that no answer is right) or a number (NaN
-where missing). Rows without truth are taken out before. A metric that says nothing of such rows gives NaN.
+where missing); of texts see ``over_texts``. Rows without truth are taken out before. A metric that says nothing of
+such rows gives NaN.
 
 Here are those of classes.
 """
@@ -23,13 +24,13 @@ CALIBRATION_BINS = 15
 Values = Mapping[str, np.ndarray]
 
 
-@METRICS.register("accuracy", higher=True, share=True)
+@METRICS.register("accuracy", higher=True, share="rows")
 def accuracy(truth: np.ndarray, prediction: Values, weight: np.ndarray) -> np.ndarray:
     """The share of rows whose likeliest class is theirs."""
     return mean(prediction["probability"].argmax(axis=1) == truth, weight)
 
 
-@METRICS.register("balanced_accuracy", higher=True)
+@METRICS.register("balanced_accuracy", higher=True, share="classes")
 def balanced_accuracy(truth: np.ndarray, prediction: Values, weight: np.ndarray) -> np.ndarray:
     """The mean over classes of the share of their rows that are given it: rare classes count as much as common ones."""
     classes, place = np.unique(truth, return_inverse=True)

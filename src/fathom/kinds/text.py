@@ -161,11 +161,13 @@ class Text(Kind):
         return np.array([text if there else None for text, there in zip(texts, present, strict=True)], object)
 
     def values(self, prediction: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """The same, the answer's ids as ``text``, (N,) texts."""
-        others = {name: value for name, value in prediction.items() if name != "ids"}
-        if "ids" not in prediction:
-            return others
-        return {"text": np.array([*self._spelled(prediction["ids"]), None], object)[:-1], **others}
+        """The same, the answer's ids as ``text``, (N,) texts; of the true tokens that were told, their ``characters``."""
+        found = {name: value for name, value in prediction.items() if name not in ("ids", "told")}
+        if "ids" in prediction:
+            found["text"] = np.array([*self._spelled(prediction["ids"]), None], object)[:-1]
+        if "told" in prediction:
+            found["characters"] = np.array([len(text) for text in self._spelled(prediction["told"])])
+        return found
 
     def samples(self, encoded: Tensor | Ragged) -> Samples:
         """Rows; of long texts windows of ``length`` tokens to be told, each with the one before."""
