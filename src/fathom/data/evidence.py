@@ -238,7 +238,7 @@ class _Sorter:
         self._give_form(numbers, before[~np.isin(before, self.at)])
 
     def _give_form(self, numbers: pa.Array, places: np.ndarray) -> None:
-        form, may_group = _plain_form(numbers)
+        form, may_group = _plain_form(numbers, whole=_all_match(numbers, INTEGER))
         self.points_may_group = self.points_may_group and may_group
         if form == "long":
             self.forms[places] = _integer_forms(numbers)
