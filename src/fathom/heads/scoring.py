@@ -37,7 +37,8 @@ class Metric:
     @classmethod
     def restored(cls, fields: Mapping[str, Any]) -> Metric:
         """What ``plain`` gave, or earlier versions, which wrote NaN."""
-        beside: dict[str, Any] = {name: None if fields.get(name) is None else float(fields[name]) for name in ("linear", "trivial")}
+        names = ("linear", "trivial")
+        beside: dict[str, Any] = {name: None if fields.get(name) is None else float(fields[name]) for name in names}
         own = [np.nan if fields[name] is None else float(fields[name]) for name in ("value", "low", "high")]
         return cls(*own, **beside)
 
