@@ -37,8 +37,8 @@ class Metric:
     def restored(cls, fields: Mapping[str, Any]) -> Metric:
         """What ``plain`` gave, or earlier versions, which wrote NaN."""
         beside = {name: None if fields.get(name) is None else float(fields[name]) for name in ("linear", "trivial")}
-        own = [np.nan if fields[name] is None else float(fields[name]) for name in ("value", "low", "high")]
-        return cls(*own, **beside)
+        value, low, high = (np.nan if fields[n] is None else float(fields[n]) for n in ("value", "low", "high"))
+        return cls(value, low, high, beside["linear"], beside["trivial"])
 
 
 Scores = dict[str, dict[str, Metric]]
