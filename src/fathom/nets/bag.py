@@ -29,7 +29,8 @@ class Bag(nn.Module):
         width: of a learned vector.
         ngrams: the longest run of tokens that has a vector; 1 leaves word order out.
         buckets: how many vectors runs of two and more share.
-        pool: the vectors' mean, or their sum, which grows with the text.
+        pool: the vectors' "mean", their "sum", which grows with the text, or the "root" between the two: their sum over
+            the root of their number, so that texts of any length vary alike.
     """
 
     def __init__(
@@ -39,7 +40,7 @@ class Bag(nn.Module):
         width: Annotated[int, Range(1, 1024, log=True)] = 16,
         ngrams: Annotated[int, Range(1, 5)] = 2,
         buckets: Annotated[int, Range(1, 10_000_000, log=True)] = 65_536,
-        pool: Literal["mean", "sum"] = "mean",
+        pool: Literal["root", "mean", "sum"] = "root",
     ) -> None:
         super().__init__()
         self.size, self.ngrams, self.buckets = spec.size, ngrams, buckets
@@ -58,8 +59,15 @@ class Bag(nn.Module):
             places = torch.where(runs < 0, self.nothing, self.size + runs % self.buckets)
             vectors, offsets = torch.cat([vectors.unsqueeze(1), places], dim=1).flatten(), offsets * self.ngrams
         pooled = F.embedding_bag(
-            vectors, self.table, offsets, mode=self._pool, include_last_offset=True, padding_idx=self.nothing
+            vectors,
+            self.table,
+            offsets,
+            mode="mean" if self._pool == "mean" else "sum",
+            include_last_offset=True,
+            padding_idx=self.nothing,
         )
+        if self._pool == "root":
+            pooled = pooled / text.lengths.clamp(min=1).sqrt().unsqueeze(1)
         return Signal(vector=pooled)
 
 
