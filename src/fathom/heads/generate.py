@@ -96,19 +96,24 @@ class Generate(Head):
         memory, rows = self.memory(signal), _rows(signal)
         if memory is None:
             return {"ids": torch.full((rows, 1), self.spec.end, device=self.table.weight.device)}
-        first = self.begun(rows)
-        teller = self.teller(signal, rows, 1 + self.most_tokens)
-        options = {"end": self.spec.end, "never": self.never}
         if self.beams > 1:
-            searched = {"beams": self.beams, "length_penalty": self.length_penalty}
-            return {"ids": beam_search(teller, first, most_tokens=self.most_tokens, **searched, **options)}
-        writer = Writer(teller, first, **options)
+            return {"ids": self.searched(signal, self.beams, self.most_tokens)}
+        writer = Writer(
+            self.teller(signal, rows, self.most_tokens), self.begun(rows), end=self.spec.end, never=self.never
+        )
         ids = torch.full((rows, self.most_tokens), self.spec.end)
         for place in range(self.most_tokens):
             ids[:, place] = writer.step()
             if writer.ended.all():
                 break
         return {"ids": ids}
+
+    def searched(self, signal: Signal, beams: int, most_tokens: int) -> Tensor:
+        """The likeliest of several texts of each row, (B, most_tokens) int64, filled up with the end."""
+        rows = _rows(signal)
+        options = {"end": self.spec.end, "never": self.never, "length_penalty": self.length_penalty}
+        teller = self.teller(signal, rows, most_tokens)
+        return beam_search(teller, self.begun(rows), beams=beams, most_tokens=most_tokens, **options)
 
     @torch.no_grad()
     def measured(self, signal: Signal, target: Tensor | Ragged) -> Prediction:
