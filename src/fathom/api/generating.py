@@ -37,8 +37,8 @@ class Manner:
 
     Attributes:
         tokens: the most tokens of each; None is as many as the head says.
-        temperature: what logits are divided by; 0 takes the likeliest token; None is 0 for an answer, 0.8 for a language
-            model.
+        temperature: what logits are divided by; 0 takes the likeliest token; None is 0 for an answer, 0.8 for a
+            language model.
         top_k: only so many of the likeliest tokens are drawn from; 0 is all.
         top_p: only the fewest likeliest tokens that together have this chance; 1 is all.
         beams: how many texts are followed to find the likeliest; None is as the head says.
@@ -101,7 +101,7 @@ class Author:
 
     @property
     def spec(self) -> TextSpec:
-        return self._head.spec  # type: ignore[no-any-return]
+        return self._head.spec
 
     def stream(self, prompt: str, manner: Manner, *, number: int = 0, say: Say | None = None) -> Iterator[str]:
         """Write one text, piece by piece as it comes.
@@ -219,7 +219,7 @@ class Author:
         self._network.eval()
         with torch.inference_mode():
             batch = store.batch(torch.arange(len(store)))
-            return self._network(to_device(batch, self._head.table.weight.device))  # type: ignore[no-any-return]
+            return self._network(to_device(batch, self._head.table.weight.device))
 
     def _ids(self, prompt: str, say: Say | None) -> list[int]:
         """The tokens of a beginning, the last that a decoder can look at."""
