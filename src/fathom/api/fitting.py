@@ -18,13 +18,14 @@ import torch.nn.functional as F
 from fathom.api.augmenting import altered_inputs, decided, drawn_by
 from fathom.api.choosing import chosen_net, mixes_members
 from fathom.api.columns import columns_told
-from fathom.api.directory import CONFIG, LINEAR, MODEL, REPORT, check_directory, locked, open_directory, record
+from fathom.api.directory import CONFIG, LINEAR, MODEL, REPORT, START, check_directory, locked, open_directory, record
 from fathom.api.examining import Say
 from fathom.api.folding import cross_validated
 from fathom.api.large import rows_in_memory
 from fathom.api.reporting import keep_cost, keep_report
 from fathom.api.rows import Rows, prepare
 from fathom.api.run import Run
+from fathom.api.starting import Start, start_of
 from fathom.api.stores import training_store
 from fathom.api.wishes import bears_bfloat16, with_wishes
 from fathom.config import Config
@@ -98,7 +99,8 @@ def fit(
         check_directory(Path(out), resume=resume, overwrite=overwrite)
     with shown(say is not None):
         others = None if test is None else read(test, **accepted_options(test, asked.reading))
-        rows = prepare(read(source, **asked.reading), others, asked, tell)
+        start = start_of(asked, Path(out) if out is not None and resume else None)
+        rows = prepare(read(source, **asked.reading), others, asked, tell, start)
         asked = replace(asked, folds=rows.folds)
         run = fit_rows(rows, asked, out, resume=resume, overwrite=overwrite, say=say, report=report)
     run.seconds = time.perf_counter() - started
@@ -118,7 +120,8 @@ def fit_rows(
     """Build the network that fits rows that are read and split, train it, score it, and keep it; as ``fit``."""
     started, tell = time.perf_counter(), say or (lambda line: None)
     count = rows.train.num_rows
-    model = model_for(rows.schema, asked, count)
+    asked = asked if rows.start is None else rows.start.named(rows.schema, asked)
+    model = model_for(rows.schema, asked, count, rows.start, tell)
     asked = with_wishes(asked, model.layout)
     tell(_described(model) + (f" for each of {asked.folds} folds" if asked.folds else ""))
     if (choice := chosen_net(rows.schema, asked, count)) is not None:
@@ -133,6 +136,8 @@ def fit_rows(
             directory = open_directory(Path(out), resume=resume, overwrite=overwrite)
             earlier = (directory / CONFIG).exists()
             record(directory, _explicit(asked, model), rows)
+            if rows.start is not None:
+                rows.start.save(directory / START)
             with CostMeter() as meter:
                 run = _followed(model, rows, asked, directory, say)
             keep_cost(directory, meter.cost(), resumed=earlier)
@@ -175,7 +180,8 @@ def _carried_out(model: Model, rows: Rows, asked: Config, directory: Path | None
     train = partial(_train, watchers=watchers)
     if asked.folds:
         together = partial(_train_together, watchers=watchers)
-        model, outcome, folds = cross_validated(rows, asked, directory, model_for, train, together)
+        build = partial(model_for, start=rows.start)
+        model, outcome, folds = cross_validated(rows, asked, directory, build, train, together)
     else:
         outcome, folds = train(model, rows, asked, directory, TRAINING), None
         if rows.valid is not None:
@@ -201,8 +207,8 @@ def _carried_out(model: Model, rows: Rows, asked: Config, directory: Path | None
     )
 
 
-def model_for(schema: Schema, asked: Config, rows: int) -> Model:
-    """An untrained network that fits the columns, and where none was named so many rows.
+def model_for(schema: Schema, asked: Config, rows: int, start: Start | None = None, say: Say | None = None) -> Model:
+    """A network, as it starts, that fits the columns, and where none was named so many rows.
 
     Raises:
         ConfigError: nets and heads do not fit, augmentations do not fit what comes in, or no head has the metric that
@@ -212,6 +218,10 @@ def model_for(schema: Schema, asked: Config, rows: int) -> Model:
     if asked.monitor != SKILL:
         model.heads_with(asked.monitor)
     model.network.altered = altered_inputs(schema, asked)
+    if start is not None and start.members:
+        taken = start.fill(model)
+        if say is not None:
+            say(taken)
     return model
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
@@ -21,6 +22,9 @@ from fathom.kinds import KINDS
 from fathom.runtime import seed_from
 from fathom.schema import Schema
 from fathom.signals import Role
+
+if TYPE_CHECKING:
+    from fathom.api.starting import Start
 
 __all__ = ["Rows", "prepare", "rows_fingerprint"]
 
@@ -41,6 +45,7 @@ class Rows:
         findings: what the checks found in the rows as the source has them.
         folds: into how many folds ``train`` is to be cut, each to choose by once; 0 for none.
         test_source: what the test rows were read from, where that is another source.
+        start: what the network starts from, where that is another run.
     """
 
     source: Source
@@ -51,6 +56,7 @@ class Rows:
     findings: tuple[Finding, ...] = ()
     folds: int = 0
     test_source: Source | None = None
+    start: Start | None = None
 
 
 def rows_fingerprint(rows: pa.Table) -> str:
@@ -58,7 +64,7 @@ def rows_fingerprint(rows: pa.Table) -> str:
     return fingerprint({"test": rows}, base_of(rows))
 
 
-def prepare(source: Source, test: Source | None, asked: Config, say: Say) -> Rows:
+def prepare(source: Source, test: Source | None, asked: Config, say: Say, start: Start | None = None) -> Rows:
     """Examine, split and fit.
 
     Args:
@@ -66,6 +72,7 @@ def prepare(source: Source, test: Source | None, asked: Config, say: Say) -> Row
         test: rows for the final score, if others than the source's own.
         asked: what the run is asked to do.
         say: is told what was found and decided.
+        start: another run, what whose columns mean is not fitted anew.
 
     Raises:
         SchemaError: no target is named, columns, kinds and roles do not fit, or there is nothing to learn.
@@ -74,7 +81,7 @@ def prepare(source: Source, test: Source | None, asked: Config, say: Say) -> Row
     hopeless = next((finding for finding in found.findings if finding.severity == "error"), None)
     if hopeless is not None:
         raise SchemaError(f"{hopeless.message}; {hopeless.remedy}")
-    schema, held_out = found.schema, found.held_out
+    schema, held_out = found.schema if start is None else start.given_to(found.schema), found.held_out
     train: pa.Table | Selection
     folds = asked.folds or 0
     if found.large is not None:
@@ -82,7 +89,7 @@ def prepare(source: Source, test: Source | None, asked: Config, say: Say) -> Row
     else:
         kept, left_out = rows_to_learn_from(Selection(found.train), schema, held_out.values())
         train = found.train if kept.kept is None else found.train.filter(kept.kept)
-        if asked.folds is None and "valid" not in held_out:
+        if asked.folds is None and start is None and "valid" not in held_out:
             folds = folds_for(schema, asked, train.num_rows)
         if folds:
             asked = replace(asked, valid=0.0)  # each fold is held out to choose by, once
@@ -94,7 +101,7 @@ def prepare(source: Source, test: Source | None, asked: Config, say: Say) -> Row
     fitted = schema.fit(train) if isinstance(train, pa.Table) else fit_large(schema, train)
     if test_rows is not None:
         fitted.check(test_rows)
-    return Rows(source, fitted, train, valid, test_rows, found.findings, folds, test)
+    return Rows(source, fitted, train, valid, test_rows, found.findings, folds, test, start)
 
 
 def _split(
