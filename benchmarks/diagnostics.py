@@ -1,6 +1,7 @@
-"""Samples a second of training with diagnostics of the layers, and without.
+"""Samples a second of a processor in training with diagnostics of the layers, and without.
 
 Both take turns, training after training, in one process and with one thread; which of them begins changes every round.
+What is counted is the processor's time, less that of a training of one step: what else runs takes little of it.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import argparse
 import statistics
 import tempfile
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -22,10 +24,11 @@ from fathom.training.diagnostics import next_sample
 ROWS, COLUMNS, FOLDS = 900, 10, 8
 STEPS = {"mlp": 4000, "convnet": 200, "folds": 1500}
 COMMAND = "python benchmarks/diagnostics.py"
-HEAD = ("", "steps", "of them looked on at", "without, samples/s", "with, samples/s", "with / without [min-max]")
+HEAD = ("", "steps", "looked on at", "without, samples/CPU s", "with, samples/CPU s", "with / without [min-max]")
 EXPLAINED = """\
 What [depths.md](depths.md) tells costs time in the steps that are looked on at, the more rarely the longer a run is.
-Medians; the last column is the median of what each round gave. Everything else is as `fathom.fit` does it, on rows in
+Times are the processor's, one thread, without what comes before the first step. Medians; the last column is the median
+of what each round gave. Everything else is as `fathom.fit` does it, on rows in
 memory, without rows to choose by (but for the folds, which need them)."""
 
 
@@ -73,12 +76,22 @@ def _row(work: Work, rounds: int) -> tuple[str, ...]:
 
 
 def _rate(work: Work, *, on: bool) -> float:
-    """Samples a second of one training."""
+    """Samples a second of the processor in one training, but for its first step and all before that."""
+    samples, seconds = _trained(work, work.steps, on=on)
+    first_samples, first_seconds = _trained(work, 1, on=on)
+    return (samples - first_samples) / (seconds - first_seconds)
+
+
+def _trained(work: Work, steps: int, *, on: bool) -> tuple[float, float]:
+    """The samples that a training draws, and the processor's seconds that it takes."""
     training = {**work.options["training"], "diagnostics": on, "threads": 1}
-    options = {**work.options, "training": training, "budget": f"{work.steps}steps"}
+    options = {**work.options, "training": training, "budget": f"{steps}steps"}
+    started = time.process_time()
     with tempfile.TemporaryDirectory() as place:
-        run = fathom.fit(work.columns, "label", out=f"{place}/run", measure=False, baseline=False, test=0, **options)
-    return run.outcome.samples_per_s
+        run = fathom.fit(
+            work.columns, "label", out=f"{place}/run", measure=False, baseline=False, test=0, report=False, **options
+        )
+    return run.outcome.epochs * len(next(iter(work.columns.values()))), time.process_time() - started
 
 
 def _works() -> Iterator[Work]:

@@ -86,9 +86,11 @@ class Apart(nn.Module):
         """The tensors of all rows, with what entries that learn nothing make of them."""
         return self._members[0].prepared(tensors)
 
-    def predict(self, batch: Batch, heads: Collection[str] | None = None) -> dict[str, Prediction]:
+    def predict(
+        self, batch: Batch, heads: Collection[str] | None = None, *, measured: bool = False
+    ) -> dict[str, Prediction]:
         """Each head's prediction, the mean over members, of classes that of their probabilities."""
-        found = [member.predict(batch, heads) for member in self._members]
+        found = [member.predict(batch, heads, measured=measured) for member in self._members]
         by_name: dict[str, Any] = dict(zip(self.head_names, self.heads, strict=True))
         return {name: by_name[name].combined([answers[name] for answers in found]) for name in found[0]}
 

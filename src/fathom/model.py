@@ -99,13 +99,15 @@ class Model:
                 vectors.append(signal.vector.view(signal.members, -1, signal.vector.shape[1]).mean(0).cpu())
         return torch.cat(vectors).numpy()
 
-    def answers(self, store: TensorStore, heads: Collection[str] | None = None, *, double: bool = False) -> Answers:
-        """The prediction of each head, or of the heads named, for all samples of a store."""
+    def answers(
+        self, store: TensorStore, heads: Collection[str] | None = None, *, double: bool = False, measured: bool = False
+    ) -> Answers:
+        """The prediction of each head, or of those named, for all samples of a store; see ``Network.predict``."""
         parts: dict[str, dict[str, list[Tensor]]] = {}
         # A copy in double, so that another thread may use the network meanwhile.
         network = copy.deepcopy(self.network).double().eval() if double else self.network
         for batch in self._batches(store, double=double) if heads is None or heads else ():
-            for name, prediction in network.predict(batch, heads).items():
+            for name, prediction in network.predict(batch, heads, measured=measured).items():
                 for key, value in self._tempered(name, prediction).items():
                     parts.setdefault(name, {}).setdefault(key, []).append(value.cpu())
         return {name: {key: torch.cat(v).numpy() for key, v in heads.items()} for name, heads in parts.items()}
@@ -331,8 +333,8 @@ class Model:
 
     def _judged(self, store: TensorStore, heads: Collection[str], linear: Model | None) -> dict[str, Judged]:
         """What the heads, and those of the linear model, answer to all samples of a store, beside the truth."""
-        answers = self.answers(store, heads)  # an answer that no metric takes may be dear: a text, a picture
-        beside = linear.answers(store, heads) if linear is not None else {}
+        answers = self.answers(store, heads, measured=True)  # an answer that no metric takes may be dear: a text, a picture
+        beside = linear.answers(store, heads, measured=True) if linear is not None else {}
         weight = _weights(store)
         return {
             name: Judged(

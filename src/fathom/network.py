@@ -178,11 +178,20 @@ class Network(nn.Module):
         units = [head.baseline_loss * len(heads) for head in heads]
         return list(zip(self.head_names, self.target_keys, heads, units, strict=True))
 
-    def predict(self, batch: Batch, heads: Collection[str] | None = None) -> dict[str, Prediction]:
-        """Each head's prediction, or that of the heads named, by the name of its target."""
+    def predict(
+        self, batch: Batch, heads: Collection[str] | None = None, *, measured: bool = False
+    ) -> dict[str, Prediction]:
+        """Each head's prediction, or that of the heads named, by the name of its target.
+
+        Args:
+            batch: the inputs, and where it is to be ``measured`` the targets.
+            heads: whose prediction is asked for; None is all.
+            measured: whether what only the truth shows is to stand beside it.
+        """
         signal = self(batch)
         wanted = self.head_names if heads is None else heads
-        return {name: head.predict(signal) for name, _, head, _ in self._answering if name in wanted}
+        asked = [(name, key, head) for name, key, head, _ in self._answering if name in wanted]
+        return {n: head.predict(signal) | (head.measured(signal, batch[k]) if measured else {}) for n, k, head in asked}
 
     def trivial(self, rows: int) -> dict[str, Prediction]:
         """What each head would answer without looking at the input, where it has such an answer."""

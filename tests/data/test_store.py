@@ -103,3 +103,46 @@ def test_ranks_share_each_batch_without_overlap(ranks):
 def test_tensors_of_differing_length_are_a_mistake():
     with pytest.raises(AssertionError, match="differing length"):
         TensorStore({"a": torch.zeros(2), "b": torch.zeros(3)})
+
+
+def texts(count: int, *, padded: bool) -> TensorStore:
+    """Texts of very different lengths."""
+    lengths = torch.distributions.LogNormal(3.0, 0.7).sample((count,)).long() + 1
+    rows = Ragged.of([torch.zeros(int(length)) for length in lengths])
+    return TensorStore({"text": rows, "row": torch.arange(count)}, padded=frozenset({"text"} if padded else ()))
+
+
+def share_padded(batches: Batches, count: int) -> float:
+    """How much of the rectangles of an epoch's batches is padding."""
+    rows = [batch["text"].lengths for batch in itertools.islice(batches, count)]
+    return 1 - sum(int(lengths.sum()) for lengths in rows) / sum(len(row) * int(row.max()) for row in rows)
+
+
+def test_padded_texts_of_like_lengths_come_together_and_waste_little():
+    torch.manual_seed(0)
+    store = texts(20_000, padded=True)
+    batches = Batches(store, 64, seed=0)
+    assert share_padded(batches, batches.per_epoch) < 0.1
+    torch.manual_seed(0)
+    assert share_padded(Batches(texts(20_000, padded=False), 64, seed=0), batches.per_epoch) > 0.5
+
+
+def test_batches_of_like_lengths_hold_every_sample_once_and_come_in_no_order_of_length():
+    torch.manual_seed(0)
+    store = texts(3000, padded=True)
+    batches = Batches(store, 64, seed=0)
+    found = drawn(batches, batches.per_epoch)
+    assert sorted(itertools.chain.from_iterable(found)) == list(range(3000))
+    longest = [float(store.lengths[index].max()) for index in map(torch.tensor, found)]
+    assert abs(torch.corrcoef(torch.tensor([range(len(longest)), longest]))[0, 1]) < 0.5
+    again = drawn(Batches(store, 64, seed=0), 2 * batches.per_epoch)
+    assert again[: len(found)] == found
+    assert again[len(found) :] != found
+
+
+def test_the_padded_length_of_a_window_is_the_windows():
+    long = Ragged.of([torch.arange(10), torch.arange(5)])
+    samples = Samples.windowed(long.lengths, 4, 4)
+    other = Ragged.of([torch.arange(3), torch.arange(7)])
+    store = TensorStore({"long": long, "other": other}, samples, frozenset({"long"}), frozenset({"long", "other"}))
+    assert torch.equal(store.lengths, samples.lengths + torch.tensor([3, 7])[samples.rows])

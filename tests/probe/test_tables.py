@@ -54,5 +54,9 @@ def test_a_transformer_has_a_token_for_each_column(fit, table):
     tokens = [chain.nets[-1].num_tokens for chain in run.model.network.branches]
     assert sum(tokens) == 6
     named = run.model.layout.state()
-    assert {net["name"] for chain in named["branches"].values() for net in chain} >= {"scale", "feature_tokens", "label_bag"}
+    assert {net["name"] for chain in named["branches"].values() for net in chain} >= {
+        "scale",
+        "feature_tokens",
+        "label_bag",
+    }
     assert named["body"]["width"] == 16

@@ -60,6 +60,10 @@ class Head(nn.Module, ABC):
     def predict(self, signal: Signal) -> Prediction:
         """Tensors of (B, ...), averaged over members."""
 
+    def measured(self, signal: Signal, target: Tensor | Ragged) -> Prediction:
+        """What metrics take beside the prediction, and only the truth shows, (B, ...): how likely it is told, say."""
+        return {}
+
     def combined(self, predictions: Sequence[Prediction]) -> Prediction:
         """The prediction of several such heads together: the mean of theirs."""
         return {key: torch.stack([prediction[key] for prediction in predictions]).mean(0) for key in predictions[0]}

@@ -106,11 +106,11 @@ class Text(Kind):
     def count(cls, column: pa.ChunkedArray, weight: np.ndarray | None = None) -> Statistics:
         texts = _texts(column)
         pieces = pieces_of([text for text in texts if text is not None])
-        return {"rows": len(texts), "missing": texts.count(None), "pieces": dict(pieces)}
+        return {"rows": len(texts) - texts.count(None), "missing": texts.count(None), "pieces": dict(pieces)}
 
     @classmethod
     def merge(cls, first: Statistics, second: Statistics) -> Statistics:
-        pieces = Counter(first["pieces"])
+        pieces = Counter[str](first["pieces"])
         pieces.update(second["pieces"])
         return {**{name: first[name] + second[name] for name in ("rows", "missing")}, "pieces": dict(pieces)}
 
@@ -162,11 +162,13 @@ class Text(Kind):
         return np.array([text if there else None for text, there in zip(texts, present, strict=True)], object)
 
     def values(self, prediction: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """The same, the answer's ids as ``text``, (N,) texts."""
-        others = {name: value for name, value in prediction.items() if name != "ids"}
-        if "ids" not in prediction:
-            return others
-        return {"text": np.array([*self._spelled(prediction["ids"]), None], object)[:-1], **others}
+        """The same, the answer's ids as ``text``, (N,) texts; of the true tokens that were told, their ``characters``."""
+        found = {name: value for name, value in prediction.items() if name not in ("ids", "told")}
+        if "ids" in prediction:
+            found["text"] = np.array([*self._spelled(prediction["ids"]), None], object)[:-1]
+        if "told" in prediction:
+            found["characters"] = np.array([len(text) for text in self._spelled(prediction["told"])])
+        return found
 
     def samples(self, encoded: Tensor | Ragged) -> Samples:
         """Rows; of long texts windows of ``length`` tokens to be told, each with the one before."""

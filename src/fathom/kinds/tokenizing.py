@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import Any
 
-from fathom.errors import ConfigError, ModelError, first_line
+from fathom.errors import MissingExtra, ModelError, first_line
 
 __all__ = ["SPECIALS", "TOKENIZERS", "made", "opened", "pieces_of"]
 
@@ -62,15 +62,13 @@ def opened(content: str) -> Any:
     """The library's tokenizer of its JSON.
 
     Raises:
-        ConfigError: the library is not installed.
+        MissingExtra: the library is not installed.
         ModelError: it is no tokenizer.
     """
     try:
         from tokenizers import Tokenizer
     except ImportError as error:
-        raise ConfigError(
-            "texts need the package tokenizers (install it with: pip install 'fathom-nn[text]')"
-        ) from error
+        raise MissingExtra("tokenizers", "text") from error
     try:
         tokenizer = Tokenizer.from_str(content)
     except Exception as error:  # the library raises nothing more exact
