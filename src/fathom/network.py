@@ -27,6 +27,7 @@ from fathom.signals import (
     batch_size,
     beside_key,
     entered_key,
+    hidden_key,
     is_packed,
     target_key,
     weighted_targets,
@@ -65,7 +66,7 @@ class Network(nn.Module):
         self.gives: SignalSpec = state
         self._maps_pass_by = self.body is not None and bool(state.maps) and not self.body.gives.maps
         self.head_names = tuple(layout.heads)
-        self.target_keys = tuple(target_key(name) if name in targets else name for name in layout.heads)
+        self.target_keys = tuple(_asked_key(name, head, targets) for name, head in layout.heads.items())
         specs = {**inputs, **targets}
         self.heads = nn.ModuleList(_built_head(layout.heads[name], state, specs[name][1]) for name in self.head_names)
         _share_tables(self)
@@ -197,6 +198,13 @@ class Network(nn.Module):
         """What each head would answer without looking at the input, where it has such an answer."""
         answers = {name: head.trivial(rows) for name, _, head, _ in self._answering}
         return {name: answer for name, answer in answers.items() if answer is not None}
+
+
+def _asked_key(name: str, head: Choice, targets: Specs) -> str:
+    """The batch's name for what a head is to answer: a target, an input, or what was hidden of it."""
+    if name in targets:
+        return target_key(name)
+    return hidden_key(name) if HEADS.get(head.name).facts.get("hides") else name
 
 
 def steeper(total: Tensor, times: int) -> Tensor:

@@ -229,7 +229,7 @@ def layout_for(schema: Schema, asked: Config, rows: int) -> Layout:
     """The nets and heads that were asked for, and for the rest those that fit the columns."""
     heads = dict(asked.heads)
     if asked.head is not None:
-        heads = dict.fromkeys(schema.targets(), asked.head) | heads
+        heads = dict.fromkeys(schema.targets() or schema.inputs(), asked.head) | heads
     net, nets = asked.net, asked.nets
     if (choice := chosen_net(schema, asked, rows)) is not None:
         net, nets = choice.net, {**choice.nets, **nets}
@@ -246,7 +246,7 @@ def _explicit(asked: Config, model: Model) -> dict[str, Any]:
     return plain | {
         "target": model.targets or ["none"],
         "nets": model.layout.named(model.schema.inputs()),
-        "heads": model.layout.state()["heads"] if model.targets else {},
+        "heads": model.layout.state()["heads"] if model.targets or asked.head or asked.heads else {},
         "kinds": {column.name: KINDS.explicit(column.kind) for column in used},
         "roles": {column.name: str(column.role) for column in model.schema.columns if column.role != Role.TARGET},
     }
@@ -300,7 +300,7 @@ def train_on(
     choices, spent_s = decided(model, train, valid, asked, directory, say)
     task = Task(
         model.network,
-        drawn_by(model.schema, train, choices, asked.seed),
+        drawn_by(model.schema, train, choices, asked.seed, None if model.hidden is None else model.hidden.specs),
         len(train),
         None if valid is None else partial(_validate, model, valid, asked.monitor),
         directory,
