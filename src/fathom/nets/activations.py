@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 from fathom.nets import ACTIVATIONS
 from fathom.registry import Range
 
-__all__: list[str] = []
+__all__ = ["SquaredReLU"]
 
 
 @ACTIVATIONS.register("sigmoid")
@@ -37,6 +38,12 @@ def relu() -> nn.Module:
 def relu6() -> nn.Module:
     """max(0, x), at most 6 (Krizhevsky 2010)."""
     return nn.ReLU6()
+
+
+@ACTIVATIONS.register("relu2")
+def relu2() -> nn.Module:
+    """max(0, x)² (So et al. 2021, section 4.2)."""
+    return SquaredReLU()
 
 
 @ACTIVATIONS.register("leaky_relu")
@@ -73,3 +80,11 @@ def selu() -> nn.Module:
 def mish() -> nn.Module:
     """x·tanh(log(1 + exp(x))) (Misra 2020)."""
     return nn.Mish()
+
+
+class SquaredReLU(nn.Module):
+    """The square of a rectifier."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x of any shape."""
+        return torch.relu(x).square()
