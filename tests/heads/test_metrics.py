@@ -10,9 +10,14 @@ from sklearn import metrics as sk
 
 from fathom.heads import METRICS
 from fathom.heads.intervals import score, scores
+from fathom.heads.over_texts import as_texts
 
 ROWS = 300
 LEVELS = (0.1, 0.5, 0.9)
+WORDS = ["The", "a", "cat", "dog;", "sat", "ran,", "on", "mat", "hill.", "quickly", "it's", "3.5"]
+TAGS = ("O", "O", "B-PER", "I-PER", "B-LOC", "I-LOC")
+TOLD = ("bleu", "chrf", "rouge_1", "rouge_2", "rouge_l", "exact_match", "answer_f1")
+TOLD += ("token_loss", "perplexity", "bits_per_character", "token_accuracy")
 REGRESSION = {
     "mae": sk.mean_absolute_error,
     "rmse": lambda truth, guess, sample_weight: np.sqrt(
@@ -163,6 +168,25 @@ def sets(seed: int, rows: int) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     return truth, {"probability": probability, "chosen": probability > 0.5}
 
 
+def told(seed: int, rows: int) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """Texts, some with two references, answers that know something of them, and how probable the texts were."""
+    draw = np.random.default_rng(seed)
+    truth = [" ".join(draw.choice(WORDS, draw.integers(2, 12))) for _ in range(rows)]
+    answers = [" ".join(word for word in text.split() if draw.random() < 0.85) for text in truth]
+    cells = [[text, answers[row - 1]] if row % 5 == 0 else text for row, text in enumerate(truth)]
+    tokens = draw.integers(3, 12, rows)
+    counts = {"tokens": tokens, "right": draw.binomial(tokens, 0.6), "characters": np.array(list(map(len, truth)))}
+    return as_texts(cells), {"text": as_texts(answers), "nll": tokens * draw.gamma(2, 1, rows), **counts}
+
+
+def tagged(seed: int, rows: int) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """Tags of words, and some of them read wrongly."""
+    draw = np.random.default_rng(seed)
+    truth = [draw.choice(TAGS, draw.integers(1, 9)) for _ in range(rows)]
+    guesses = [np.where(draw.random(len(tags)) < 0.8, tags, draw.choice(TAGS, len(tags))) for tags in truth]
+    return as_texts(map(" ".join, truth)), {"text": as_texts(map(" ".join, guesses))}
+
+
 def prediction_of(seed: int = 0, rows: int = ROWS) -> dict[str, tuple[np.ndarray, dict[str, np.ndarray]]]:
     """For each metric some truth and a prediction that it takes."""
     draw = np.random.default_rng(seed)
@@ -183,6 +207,8 @@ def prediction_of(seed: int = 0, rows: int = ROWS) -> dict[str, tuple[np.ndarray
     given = {"p": (labels, {"probability": probability}), "i": (cells, {"index": index}), "v": (numbers, guesses)}
     given["m"] = (numbers + 10, shares)
     given["s"] = sets(seed, rows)
+    takes |= dict.fromkeys(TOLD, "t") | dict.fromkeys(("entity_f1", "tag_accuracy"), "e")
+    given |= {"t": told(seed, rows), "e": tagged(seed, rows)}
     return {entry.name: given[takes.get(entry.name, "v")] for entry in METRICS}
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from fathom.heads.over_texts import as_texts
 from fathom.heads.pairing import Comparison, compared
 from fathom.heads.scoring import Judged
 
@@ -95,3 +96,32 @@ def test_rows_without_truth_do_not_count():
     cut = [Judged(truth[50:], None, {"value": one.answer["value"][50:]}) for one in (first, second)]
     found = only("mae", *(Judged(holed, None, one.answer) for one in (first, second)))
     assert found.values == pytest.approx(only("mae", *cut).values)
+
+
+def told(answers: list[str], truth: list) -> Judged:
+    return Judged(as_texts(truth), None, {"text": as_texts(answers)})
+
+
+def test_two_translators_are_compared_by_resampling_the_rows_that_both_translated():
+    draw = np.random.default_rng(0)
+    truth = [" ".join(draw.choice(list("abcdefgh"), 9)) for _ in range(150)]
+    worse, better = (
+        [" ".join(word for word in text.split() if draw.random() < kept) for text in truth] for kept in (0.7, 0.85)
+    )
+    first, second = told(worse, truth), told(better, truth)
+    for name in ("bleu", "chrf", "rouge_l"):
+        found = only(name, first, second)
+        (difference,) = found.differences
+        assert difference.test == "bootstrap"
+        assert 0 < difference.low < difference.value < difference.high
+        assert found.better(difference) == 1
+        assert only(name, first, first).differences[0].p == 1
+
+
+def test_exact_match_is_tested_by_the_rows_of_which_one_is_right_and_the_other_wrong():
+    truth: list = ["yes", ["no", "not at all"], None] * 20
+    first, second = told(["Yes.", "maybe", "x"] * 20, truth), told(["the yes", "not at all", "y"] * 20, truth)
+    found = only("exact_match", first, second)
+    assert found.values == (0.5, 1.0)
+    assert found.differences[0].test == "mcnemar"
+    assert found.differences[0].p == pytest.approx(2 * 0.5**20)

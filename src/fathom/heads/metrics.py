@@ -2,7 +2,8 @@
 
 A metric takes the truth, a prediction and weights (R, N), and returns (R,) values: one for each weighting. Truth is
 (N,) or (N, D): a class index (K where training never saw the class, so that no answer is right) or a number (NaN
-where missing). Rows without truth are taken out before. A metric that says nothing of such rows gives NaN.
+where missing); of texts see ``over_texts``. Rows without truth are taken out before. A metric that says nothing of
+such rows gives NaN.
 
 Here are those of classes.
 """

@@ -8,6 +8,7 @@ from itertools import combinations
 
 import numpy as np
 
+from fathom.heads.answer_metrics import exactly
 from fathom.heads.head import METRICS
 from fathom.heads.scoring import Judged
 from fathom.heads.weightings import resamples
@@ -136,10 +137,20 @@ def _difference(
 
 def _discordant(name: str, one: Judged, other: Judged) -> tuple[int, int] | None:
     """How many rows only the first has right, and how many only the second; None of what is not right or wrong."""
-    if name != "accuracy":
+    first, second = (_right(name, found) for found in (one, other))
+    if first is None or second is None:
         return None
-    right = [found.answer["probability"].argmax(axis=1) == found.truth for found in (one, other)]
-    return int(np.count_nonzero(right[0] & ~right[1])), int(np.count_nonzero(right[1] & ~right[0]))
+    return int(np.count_nonzero(first & ~second)), int(np.count_nonzero(second & ~first))
+
+
+def _right(name: str, one: Judged) -> np.ndarray | None:
+    """(N,) bool: which rows are right, where the metric is the share of those."""
+    if name == "accuracy":
+        right: np.ndarray = one.answer["probability"].argmax(axis=1) == one.truth
+        return right
+    if name == "exact_match" and "text" in one.answer:
+        return exactly(one.truth, one.answer["text"])
+    return None
 
 
 def _mcnemar(only_first: int, only_second: int) -> float:
