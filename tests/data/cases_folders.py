@@ -147,7 +147,7 @@ IMAGES = [
     Case(
         "pictures: a link in a circle",
         with_link("a/loop", ".", AB),
-        {PICTURES + "folder_on_disk": all_files},
+        {"fathom.data.inside.folder_on_disk": all_files},
         reads=labelled("a", "b"),
     ),
     Case(
@@ -209,13 +209,13 @@ IMAGES = [
     Case(
         "pictures: none at all",
         in_folder({"a/1.txt": "x", "b/1.doc": "x"}),
-        {PICTURES + "check_any_picture": nothing},
+        {"fathom.data.inside.check_any_picture": nothing},
         refused="no pictures, and no table at its top; name one of: a, b",
     ),
     Case(
         "pictures: a table names them",
         in_folder({"log.csv": "file,y\nIMG/1.png,1\nIMG/2.png,2\n", "IMG/1.png": picture(), "IMG/2.png": picture()}),
-        {PICTURES + "tables_inside": lambda folder: None},
+        {"fathom.data.inside.tables_inside": lambda folder: None},
         reads={"file": ["IMG/1.png", "IMG/2.png"], "y": [1, 2]},
     ),
 ]
@@ -365,7 +365,7 @@ FOLDERS = [
     Case(
         "tables: one in a folder in a folder",
         in_folder({"a/b/data.csv": XY}),
-        {PICTURES + "only_folder_in": untouched},
+        {"fathom.data.inside.only_folder_in": untouched},
         reads={"x": [1, 2]},
     ),
 ]

@@ -83,7 +83,6 @@ def test_the_136_characters_of_omniglot_are_classes_where_they_are_asked_for(dat
         ("timeseries/nab/realKnownCause", "holds 7 tables"),
         ("vision/omniglot", "images_background_small1.zip, one_shot_all_runs.zip"),
         ("text", "name one of: aeslc, ag_news, banking77"),
-        ("text/squad_xquad_en", "xquad.en.json: holds one object with lists inside"),
     ],
 )
 def test_a_folder_of_several_sets_is_refused_with_their_names(data_directory: Path, place: str, named: str) -> None:

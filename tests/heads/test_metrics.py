@@ -349,3 +349,14 @@ def test_one_group_has_no_interval():
     found = score("rmse", truth, {"value": truth + 1}, None, np.zeros(50, np.int64), seed=0)
     assert found.value == pytest.approx(1)
     assert np.isnan([found.low, found.high]).all()
+
+
+@pytest.mark.slow
+def test_the_interval_of_token_loss_covers_the_loss_of_all_tokens():
+    draw, covered = np.random.default_rng(11), 0
+    for seed in range(300):
+        tokens = draw.integers(1, 30, 200)
+        given = {"tokens": tokens, "nll": draw.gamma(2 * tokens, 0.7)}
+        found = score("token_loss", as_texts([""] * 200), given, None, None, seed=seed)
+        covered += found.low <= 1.4 <= found.high
+    assert 0.90 <= covered / 300 <= 0.99

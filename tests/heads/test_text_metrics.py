@@ -161,6 +161,6 @@ def test_texts_are_counted_once_for_all_metrics_and_weightings_and_then_forgotte
 
 def test_without_sacrebleu_one_line_says_how_to_install_it(monkeypatch):
     translation_metrics._sacrebleu.cache_clear()
-    monkeypatch.setitem(sys.modules, "sacrebleu.metrics", None)
+    monkeypatch.setitem(sys.modules, "sacrebleu.metrics.bleu", None)
     with pytest.raises(MissingExtra, match=r"pip install 'fathom-nn\[text\]'"):
         ours("bleu", ["a"], ["a"])

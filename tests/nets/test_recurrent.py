@@ -1,4 +1,4 @@
-"""Recurrent nets: the fused kernels against textbook cells, holes, empty rows, and what an export runs."""
+"""Recurrent nets: the fused kernels against textbook cells, holes, empty rows, packed rows."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def test_gates_lie_between_0_and_1_and_make_the_state(cell):
 
 @CELL
 @pytest.mark.parametrize("both", [True, False])
-def test_an_export_runs_the_same_net_on_rectangles(cell, both):
+def test_packed_rows_give_what_rectangles_give(cell, both):
     net, x, mask = built(cell, layers=2, both=both), tokens(), holes()
     assert_close(net._read_padded(x, mask), net._read_packed(x, mask), rtol=1e-9, atol=1e-9)
     assert_close(net._read_padded(x, None), net._read_packed(x, None), rtol=1e-9, atol=1e-9)

@@ -69,7 +69,7 @@ def examine(source: Source, test: Source | None, asked: Config, say: Say, *, lim
     say(f"{source.name}: {_counts(source)}")
     for note in source.notes:
         say(f"note: {note}")
-    targets, roles = _targets(asked, source), dict(asked.roles)
+    targets, roles = _targets(asked, source), _roles(asked, source)
     if not targets:
         roles |= dict.fromkeys(source.target, "ignore")
     given, drawn = _bounded(source.parts, asked.seed)
@@ -82,7 +82,7 @@ def examine(source: Source, test: Source | None, asked: Config, say: Say, *, lim
     whole = pa.concat_tables(given.values())
     schema = Schema.infer(whole, targets, kinds=asked.kinds, roles=roles, missing=asked.missing)
     if test is not None:
-        others, more = _bounded({"test": _only(test)}, asked.seed)
+        others, more = _bounded({"test": _named_as(_only(test), source.parts["train"], say)}, asked.seed)
         given["test"], drawn = _with_groups(others["test"], roles), (*drawn, *more)
     say(columns_shown(schema.rows()))
     _check_inputs(schema, roles)
@@ -140,6 +140,14 @@ def _targets(asked: Config, source: Source) -> tuple[str, ...]:
         columns = ", ".join(source.parts["train"].column_names[:20])
         raise SchemaError(f"name the column to predict (target = one of: {columns}; or none for an autoencoder)")
     return targets
+
+
+def _roles(asked: Config, source: Source) -> dict[str, str]:
+    """What columns are for: as the source tells, but where the user says otherwise, or groups by another column."""
+    roles = dict(source.roles)
+    if Role.GROUP in asked.roles.values():
+        roles = {name: Role.IGNORE if role == Role.GROUP else role for name, role in roles.items()}
+    return {**roles, **asked.roles}
 
 
 def _check_inputs(schema: Schema, roles: Mapping[str, str]) -> None:
@@ -209,6 +217,25 @@ def _to_score(
 def _only(source: Source) -> pa.Table:
     """The test rows of a source that was named for testing: its own test part, else all of it."""
     return source.parts.get("test", source.parts["train"])
+
+
+def _named_as(test: pa.Table, train: pa.Table, say: Say) -> pa.Table:
+    """Rows for testing under the names of training's columns, where their own file names none.
+
+    Raises:
+        SchemaError: they have other columns than training's rows, and nothing tells which is which.
+    """
+    numbered = [f"column_{number}" for number in range(1, test.num_columns + 1)]
+    names = train.column_names
+    if test.column_names != numbered or set(numbered) & set(names):
+        return test
+    if len(names) != len(numbered):
+        raise SchemaError(
+            f"the rows for testing have {len(numbered)} columns and no names, those for training {len(names)} "
+            f"({listed(names)}); put names above them, of training's columns at least"
+        )
+    say(f"note: the columns of the rows for testing have no names; they are taken to be {listed(names)}")
+    return test.rename_columns(names)
 
 
 def _counts(source: Source) -> str:

@@ -14,11 +14,12 @@ from typing import Any
 
 import pyarrow as pa
 
-from fathom.data.folders import check_any_picture, options_inside, read_pictures, tables_inside
+from fathom.data.folders import check_any_picture, read_pictures
+from fathom.data.inside import holds_texts, options_inside, read_texts, tables_inside
 from fathom.data.readers import READERS
 from fathom.data.source import IMAGE_TYPE, Source, with_base
 from fathom.data.tables import read_tables
-from fathom.data.tree import Folder, part_of_name
+from fathom.data.tree import Folder, folder_on_disk, part_of_name
 from fathom.errors import SourceError, first_line
 from fathom.registry import Option
 
@@ -55,7 +56,7 @@ def read_zip(place: Path, **options: Any) -> Source:
 
     Args:
         place: absolute path of the archive.
-        options: ``label`` for pictures, else those of the reader of the files.
+        options: ``label`` for pictures, ``lines`` for texts, else those of the reader of the files.
 
     Raises:
         SourceError: the archive is damaged, encrypted, hostile or too large, or holds nothing to read.
@@ -63,6 +64,8 @@ def read_zip(place: Path, **options: Any) -> Source:
     with _opened(place) as archive:
         members = _members(archive, place)
         folder = top_folder(members, place)
+        if holds_texts(folder):
+            return _texts_unpacked(archive, members, folder, place, options)
         parts = tables_inside(folder)
         if parts is not None:
             return _read_unpacked(archive, members, parts, place, options)
@@ -231,6 +234,24 @@ def _read_unpacked(
         except SourceError as error:
             raise SourceError(told(str(error))) from error
         tables = {part: with_base(table, place.parent) for part, table in source.parts.items()}
+    return replace(source, parts=tables, place=str(place), notes=tuple(map(told, source.notes)))
+
+
+def _texts_unpacked(
+    archive: zipfile.ZipFile, members: Members, folder: Folder, place: Path, options: Mapping[str, Any]
+) -> Source:
+    """Read texts from a folder that is gone afterwards."""
+    with tempfile.TemporaryDirectory(prefix="fathom-") as scratch:
+        for path in folder.files_below():
+            file = Path(scratch, path.relative_to(folder.path))
+            file.parent.mkdir(parents=True, exist_ok=True)
+            _unpack(archive, members[path], path, file)
+        told = told_as_packed({scratch: str(folder.path)})
+        try:
+            source = read_texts(folder_on_disk(Path(scratch)), place, options)
+        except SourceError as error:
+            raise SourceError(told(str(error))) from error
+    tables = {part: with_base(table, place.parent) for part, table in source.parts.items()}
     return replace(source, parts=tables, place=str(place), notes=tuple(map(told, source.notes)))
 
 

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from fathom.data.columns import holds_pictures, plain_table
+from fathom.data.dialogues import DIALOGUE_ROLES, REPLY, replies_in_messages
 from fathom.data.readers import READERS
 from fathom.data.source import IMAGE_TYPE, Source, source_of_file
 from fathom.data.spool import Spool, is_large_file
@@ -111,6 +112,10 @@ def read_stream(frame: ArrowStream) -> Source:
 def source_of_table(table: pa.Table, place: Path, notes: tuple[str, ...] = ()) -> Source:
     """The Source of a table that stands in a file."""
     check_values(table, place)
+    replies = replies_in_messages(table, place)
+    if replies is not None:
+        table, told = replies
+        return source_of_file(table, place, notes + told, (REPLY,), DIALOGUE_ROLES)
     plain, more = typed_table(table, str(place))
     return source_of_file(plain, place, notes + more)
 

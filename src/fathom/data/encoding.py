@@ -15,7 +15,19 @@ import pyarrow as pa
 from fathom.errors import SourceError
 from fathom.progress import Work
 
-__all__ = ["Encoding", "encodings_of", "first_bytes", "open_bytes", "told_encoding", "whole_text"]
+__all__ = [
+    "LINE_END",
+    "Encoding",
+    "check_filled",
+    "encodings_of",
+    "first_bytes",
+    "nul_words",
+    "open_bytes",
+    "sound_text",
+    "told_encoding",
+    "undecodable",
+    "whole_text",
+]
 
 GZIP = b"\x1f\x8b"
 CHUNK_BYTES = 1 << 22
@@ -38,6 +50,7 @@ Encoding = tuple[str, int]
 FEWEST_ZEROS = 4
 """Fewer zero bytes are damage, and no sign of letters of two bytes."""
 
+LINE_END = re.compile(r"\r\n|\n|\r")
 UNDECODED = re.compile("[\udc80-\udcff]")
 
 
@@ -160,6 +173,33 @@ def whole_text(place: Path) -> tuple[str, tuple[str, ...]]:
             continue
         return text, told_encoding(place, encoding)
     raise SourceError(undecodable(place))
+
+
+def sound_text(place: Path) -> tuple[str, tuple[str, ...]]:
+    """The text of a file that holds some, and notes on how it was read.
+
+    Raises:
+        SourceError: there is no text in it, it holds a NUL byte, or it is in no encoding that is known.
+    """
+    text, notes = whole_text(place)
+    check_no_nul(place, text)
+    check_filled(place, text)
+    return text, notes
+
+
+def check_no_nul(place: Path, text: str) -> None:
+    at = text.find("\0")
+    if at >= 0:
+        raise SourceError(nul_words(place, len(LINE_END.findall(text, 0, at)) + 1))
+
+
+def nul_words(place: Path, line: int) -> str:
+    return f"{place}: line {line} holds a NUL byte, which no text has; is the file damaged, or no text?"
+
+
+def check_filled(place: Path, text: str) -> None:
+    if not text.strip():
+        raise SourceError(f"{place}: the file is empty")
 
 
 def undecodable(place: Path) -> str:

@@ -9,14 +9,21 @@ from typing import Any, Literal
 
 import pyarrow as pa
 
-from fathom.data.readers import READERS
 from fathom.data.source import IMAGE_SUFFIXES, IMAGE_TYPE, Source, short_name, split_note, with_base
-from fathom.data.tables import files_to_read, only_folder_in, read_tables, reader_by_name, table_files
-from fathom.data.tree import Folder, folder_on_disk, in_order, part_of_name
+from fathom.data.tables import files_to_read
+from fathom.data.tree import Folder, in_order, part_of_name
 from fathom.errors import SourceError, listed
-from fathom.registry import Option, options_of
 
-__all__ = ["options_inside", "read_folder", "read_pictures", "tables_inside"]
+__all__ = [
+    "check_any_picture",
+    "check_part",
+    "check_several",
+    "class_notes",
+    "has_pictures",
+    "is_split",
+    "pictures_by_path",
+    "read_pictures",
+]
 
 DEEPEST_CLASSES = 3
 """Pictures that stand deeper than this are not looked for when a folder also holds tables."""
@@ -32,29 +39,6 @@ class _Found:
     inner: dict[str, None] = field(default_factory=dict)
 
 
-def _options_of_folder(place: Path) -> Mapping[str, Option]:
-    return options_inside(only_folder_in(folder_on_disk(place)))
-
-
-@READERS.register("folder", holds="*", options=_options_of_folder)
-def read_folder(place: Path, **options: Any) -> Source:
-    """Read a folder of pictures, of parts that say train, valid or test in their names, or of shards of one table.
-
-    Args:
-        place: absolute path of the folder.
-        options: ``label`` for pictures, else those of the reader of the files.
-
-    Raises:
-        SourceError: there is nothing to read, or several tables that do not belong together.
-    """
-    folder = only_folder_in(folder_on_disk(place))
-    parts = tables_inside(folder)
-    if parts is not None:
-        return read_tables(parts, place, options)
-    check_any_picture(folder)
-    return read_pictures(folder, place, _by_path, **options)
-
-
 def check_any_picture(folder: Folder) -> None:
     """Refuse a folder without pictures by what is in it, rather than by what its first folder lacks.
 
@@ -68,17 +52,6 @@ def check_any_picture(folder: Folder) -> None:
         raise SourceError(f"{folder.path}: no pictures and no table in this folder; it holds {names} ({_allowed()})")
     inside = listed((found.path.name for found in folder.folders), 6)
     raise SourceError(f"{folder.path}: no pictures, and no table at its top{_to_read(folder)}; name one of: {inside}")
-
-
-def tables_inside(folder: Folder) -> dict[str, list[Path]] | None:
-    """The tables of each part, by names alone; None for a folder of pictures, or of nothing."""
-    return None if has_pictures(folder) else table_files(folder)
-
-
-def options_inside(folder: Folder) -> Mapping[str, Option]:
-    """The options of whatever reads the files in a folder."""
-    parts = tables_inside(folder)
-    return options_of(read_pictures) if parts is None else READERS.get(reader_by_name(parts["train"][0])).options
 
 
 def has_pictures(folder: Folder) -> bool:
@@ -143,7 +116,7 @@ def is_picture(path: Path) -> bool:
     return path.suffix.lower() in IMAGE_SUFFIXES
 
 
-def _by_path(paths: Sequence[Path]) -> pa.ChunkedArray:
+def pictures_by_path(paths: Sequence[Path]) -> pa.ChunkedArray:
     cells = [pa.nulls(len(paths), pa.binary()), pa.array([str(path) for path in paths], pa.string())]
     return pa.chunked_array([pa.StructArray.from_arrays(cells, fields=list(IMAGE_TYPE))])
 

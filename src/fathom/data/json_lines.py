@@ -14,6 +14,7 @@ from fathom.data.columnar import source_of_table
 from fathom.data.encoding import first_bytes
 from fathom.data.json_objects import JSON_BLANKS, as_parsed, is_array, table_of_objects, text_note
 from fathom.data.json_stream import FALLBACK_ENCODING, UTF16_MARKS, spooled_lines
+from fathom.data.questions import may_hold_questions, questions_in_json
 from fathom.data.readers import READERS
 from fathom.data.selection import LARGE_SHARE
 from fathom.data.source import Source, source_of_file
@@ -35,7 +36,8 @@ GROWTH = 3
 def read_json_lines(place: Path) -> Source:
     """Read a file with one JSON object a line, or with one array of objects; a key that one lacks is missing there.
 
-    Objects inside objects become columns such as ``a.b``; lists stay lists.
+    Objects inside objects become columns such as ``a.b``; lists stay lists, but a list of messages becomes a row for
+    each reply. A file in the format of SQuAD becomes a row for each question.
 
     Args:
         place: absolute path of the file; .gz is unpacked.
@@ -48,6 +50,10 @@ def read_json_lines(place: Path) -> Source:
     with pa.input_stream(place) as stream:
         data, notes = decoded(bytes(stream.read()), place)
     check_filled(data, place)
+    if may_hold_questions(data):
+        found = questions_in_json(data, place, notes)
+        if found is not None:
+            return found
     table = as_parsed(data)
     if table is None:
         table, unheld = table_of_objects(data, place)

@@ -5,6 +5,7 @@ A reader is a function of one argument that returns a Source. The facts of its r
 * ``suffixes``: ends of file names; the function takes the file's absolute path.
 * ``holds``: a pattern that matches something in the folder; the function takes the folder's absolute path.
   Where several match, the longest pattern wins.
+* ``joined``: a sign that joins the paths of several files in one name; the function takes their absolute paths.
 * ``sets``: names of data sets that need no path, each with its KnownSet; the function takes the name.
 * ``takes``: a type; the function takes the object.
 
@@ -111,10 +112,31 @@ def _reader_of_name(source: str | Path) -> tuple[Entry, Any, str]:
         return reader_of_folder(place), place, str(place)
     if place.is_file():
         return reader_of_file(place), place, str(place)
+    for entry in READERS:
+        paths = _joined(str(source), entry.facts.get("joined"))
+        if paths:
+            return entry, paths, str(source)
     sets, name = _known_sets(), str(source).strip().lower().replace("_", "-")
     if name in sets:
         return sets[name], name, name
     raise SourceError(_nothing_there(source, place, list(sets)))
+
+
+def _joined(name: str, sign: str | None) -> tuple[Path, ...]:
+    """The files whose paths a sign joins; none where it joins none.
+
+    Raises:
+        SourceError: one of them is there, and another is not.
+    """
+    if sign is None or sign not in name:
+        return ()
+    paths = [Path(os.path.abspath(Path(piece.strip()).expanduser())) for piece in name.split(sign)]
+    absent = [path for path in paths if not path.is_file()]
+    if len(absent) == len(paths):
+        return ()
+    if absent:
+        raise SourceError(_nothing_there(str(absent[0]), absent[0], []))
+    return tuple(paths)
 
 
 def call_reader(entry: Entry, argument: Any, where: str, options: Mapping[str, Any]) -> Source:
@@ -181,5 +203,5 @@ def _nothing_there(source: str | Path, place: Path, sets: list[str]) -> str:
     else:
         folder = next(parent for parent in place.parents if parent.is_dir())
         hint = f"; the folder {place.parent} does not exist, {folder} does"
-    named = f"data sets: {', '.join(sorted(sets))}; see fathom list sets"
-    return f"nothing to read at {str(source)!r}: looked for {place}{hint} ({named})"
+    named = f" (data sets: {', '.join(sorted(sets))}; see fathom list sets)" if sets else ""
+    return f"nothing to read at {str(source)!r}: looked for {place}{hint}{named}"

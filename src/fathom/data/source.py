@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -54,6 +54,7 @@ class Source:
         name: a short name that may stand in a directory's name.
         place: the absolute path of what was read; None for what was in memory or is bundled.
         notes: what a person should know of how it was read, one sentence each.
+        roles: what columns are for, where the source itself tells; what the user says goes before it.
     """
 
     parts: dict[str, pa.Table]
@@ -61,6 +62,7 @@ class Source:
     name: str
     place: str | None
     notes: tuple[str, ...]
+    roles: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         assert "train" in self.parts, list(self.parts)
@@ -110,9 +112,16 @@ def _check_same_columns(where: str, part: str, train: pa.Table, other: pa.Table)
         )
 
 
-def source_of_file(table: pa.Table, place: Path, notes: tuple[str, ...]) -> Source:
+def source_of_file(
+    table: pa.Table,
+    place: Path,
+    notes: tuple[str, ...],
+    target: tuple[str, ...] = (),
+    roles: Mapping[str, str] | None = None,
+) -> Source:
     """The Source of the one table that a file holds."""
-    return Source({"train": with_base(table, place.parent)}, (), short_name(place), str(place), notes)
+    parts = {"train": with_base(table, place.parent)}
+    return Source(parts, target, short_name(place), str(place), notes, roles or {})
 
 
 def short_name(place: Path) -> str:

@@ -191,7 +191,8 @@ def read_tables(
             tables[part] = pa.concat_tables(found).replace_schema_metadata(metadata)
     name = short_name(place)
     notes += more + split_note(tables) + _shard_notes(parts) + _notes_of_files(files)
-    return Source(tables, files[0].source.target, name, str(place), notes)
+    first = files[0].source
+    return Source(tables, first.target, name, str(place), notes, first.roles)
 
 
 def _read(path: Path, part: str, options: Mapping[str, Any]) -> ReadFile:

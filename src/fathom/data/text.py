@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import re
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
@@ -12,15 +11,26 @@ import pyarrow as pa
 
 from fathom.data.columns import INT32_MAX_BYTES
 from fathom.data.content import DOCUMENTS
-from fathom.data.encoding import encodings_of, first_bytes, open_bytes, told_encoding, undecodable, whole_text
+from fathom.data.dialogues import dialogues_in_text, holds_dialogues
+from fathom.data.encoding import (
+    LINE_END,
+    check_filled,
+    encodings_of,
+    first_bytes,
+    nul_words,
+    open_bytes,
+    sound_text,
+    told_encoding,
+    undecodable,
+)
 from fathom.data.readers import READERS
 from fathom.data.source import Source, source_of_file
 from fathom.data.spool import Spool, is_large_file
+from fathom.data.tagged import holds_tags, tagged_in_text
 from fathom.errors import SourceError
 
 __all__ = ["read_text"]
 
-LINE_END = re.compile(r"\r\n|\n|\r")
 HEAD_CHARACTERS = 1 << 16
 FEWEST_ROWS_OF_A_TABLE = 5
 GROWTH = 4
@@ -35,7 +45,7 @@ DELIMITERS = {"\t": (2, "tabs"), ";": (3, "semicolons"), ",": (4, "commas"), "|"
 
 @READERS.register("text", suffixes=DOCUMENTS)
 def read_text(place: Path, *, lines: bool = False) -> Source:
-    """Read a text into the column ``text``.
+    """Read a text into the column ``text``; or, where it holds dialogues or tagged tokens, these.
 
     Args:
         place: absolute path of the file; .gz is unpacked.
@@ -49,28 +59,15 @@ def read_text(place: Path, *, lines: bool = False) -> Source:
         with spool.opened():
             table, notes = spool.found() or _spooled(spool, place)
         return source_of_file(table, place, notes)
-    text, notes = whole_text(place)
-    _check_no_nul(place, text)
-    _check_not_empty(place, text)
+    text, notes = sound_text(place)
+    if not lines and holds_dialogues(text):
+        return dialogues_in_text(text, place, notes)
+    if not lines and holds_tags(text):
+        return tagged_in_text(text, place, notes)
     documents = _documents(text, lines=lines)
     notes += _left_out_note(text, len(documents)) if lines else _table_note(text)
     kind = pa.string() if len(text) < INT32_MAX_BYTES // 4 else pa.large_string()
     return source_of_file(pa.table({"text": pa.array(documents, kind)}), place, notes)
-
-
-def _check_no_nul(place: Path, text: str) -> None:
-    at = text.find("\0")
-    if at >= 0:
-        raise SourceError(_nul_words(place, len(LINE_END.findall(text, 0, at)) + 1))
-
-
-def _nul_words(place: Path, line: int) -> str:
-    return f"{place}: line {line} holds a NUL byte, which no text has; is the file damaged, or no text?"
-
-
-def _check_not_empty(place: Path, text: str) -> None:
-    if not text.strip():
-        raise SourceError(f"{place}: the file is empty")
 
 
 def _documents(text: str, *, lines: bool) -> list[str]:
@@ -111,7 +108,7 @@ def _spooled(spool: Spool, place: Path) -> tuple[pa.Table, tuple[str, ...]]:
         except UnicodeDecodeError:
             continue
         if table.num_rows == 0:
-            _check_not_empty(place, "")
+            check_filled(place, "")
         notes = (*told_encoding(place, encoding), *left_out_words(lines.left_out))
         return table, spool.finish(table, notes)
     raise SourceError(undecodable(place))
@@ -140,7 +137,7 @@ class _Lines:
                 for number, ended in some:
                     line = ended.removesuffix("\n")
                     if "\0" in line:
-                        raise SourceError(_nul_words(self._place, number))
+                        raise SourceError(nul_words(self._place, number))
                     if line.strip():
                         kept.append(line)
                     waiting += not line.strip()

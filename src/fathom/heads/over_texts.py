@@ -17,7 +17,7 @@ import numpy as np
 __all__ = ["as_texts", "counted", "harmonic", "over_texts", "overlap", "references"]
 
 Values = Mapping[str, np.ndarray]
-Count = Callable[[Sequence[str], str], Sequence[float]]
+Count = Callable[[Sequence[str], str], Sequence[float] | np.ndarray]
 Formula = Callable[[np.ndarray, np.ndarray], np.ndarray]
 TextMetric = Callable[[np.ndarray, Values, np.ndarray], np.ndarray]
 

@@ -92,7 +92,7 @@ def _sacrebleu() -> Any:
         MissingExtra: sacrebleu is not installed.
     """
     try:
-        from sacrebleu.metrics import BLEU
+        from sacrebleu.metrics.bleu import BLEU
     except ImportError:
         raise MissingExtra("sacrebleu", "text") from None
     return BLEU(tokenize="13a", effective_order=True)  # of single rows only the counts are used

@@ -21,9 +21,11 @@ KERNELS: dict[Any, Any] = {nn.RNN: torch.rnn_tanh, nn.LSTM: torch.lstm, nn.GRU: 
 
 
 class Recurrent(nn.Module):
-    """What recurrent nets have in common: layers of torch's kernels, packed so that padding costs nothing.
+    """What recurrent nets have in common: layers of torch's fused kernels.
 
-    Tokens that are not there are left out, wherever they stand, and give 0.
+    Tokens that are not there are left out, wherever they stand, and give 0. On a graphics card rows are packed, so that
+    padding costs nothing; on a processor the kernels for rectangles are so much faster that padding is cheaper than
+    packing.
 
     Attributes:
         layer: torch's layer of one cell.
@@ -66,7 +68,8 @@ class Recurrent(nn.Module):
 
     def forward(self, tokens: Tensor, mask: Tensor | None) -> Signal:
         """tokens (B, T, D), mask (B, T) bool or None, to tokens (B, T, D') and a vector (B, D')."""
-        read = self._read_padded if torch.compiler.is_compiling() else self._read_packed
+        packs = tokens.is_cuda and not torch.compiler.is_compiling()  # a graph has shapes that no mask changes
+        read = self._read_packed if packs else self._read_padded
         state = read(tokens, mask)
         if self.ends:  # each direction's last state stands at its own end
             (onward, _), (_, backward) = (pool(state, mask).chunk(2, dim=1) for pool in (self.pool, self.begin))
@@ -87,7 +90,7 @@ class Recurrent(nn.Module):
         return state.new_zeros(batch * time, width).index_copy(0, places, state).view(batch, time, width)
 
     def _read_padded(self, tokens: Tensor, mask: Tensor | None) -> Tensor:
-        """The same on rectangles, whose shapes do not depend on the mask, as an exported graph needs them."""
+        """All layers on rectangles that begin with the tokens that are there."""
         if mask is None:
             for layer in self.layers:
                 tokens = layer(self.dropout(tokens))[0]
