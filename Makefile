@@ -33,8 +33,8 @@ check: $(VENV)/.dev  ## format, lint and types
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
-slow: $(VENV)/.dev  ## the slow tests, one after the other, with every core to each
-	$(BIN)/pytest -m slow --durations=10
+slow: $(VENV)/.dev  ## the slow tests
+	$(XDIST) -m slow --durations=10
 
 bench: $(VENV)/.bench  ## fathom beside its peers, on a quiet machine
 	$(BIN)/pytest -m bench $(UNLESS_NONE)

@@ -1,7 +1,7 @@
-"""Samples a second of a processor in training with diagnostics of the layers, and without.
+"""What diagnostics of the layers cost: the steps that are looked on at beside those around them.
 
-Both take turns, training after training, in one process and with one thread; which of them begins changes every round.
-What is counted is the processor's time, less that of a training of one step: what else runs takes little of it.
+The speed of a shared machine changes from second to second by more than diagnostics cost. So each step that is looked
+on at is compared with its neighbours, which are not, in the same training.
 """
 
 from __future__ import annotations
@@ -10,26 +10,27 @@ import argparse
 import statistics
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 from report import table, told_with, write_section
 from workloads import WORKLOADS
 
 import fathom
-from fathom.training.diagnostics import next_sample
+from fathom.training.engine import Trainer
+from fathom.training.update import Update
 
-ROWS, COLUMNS, FOLDS = 900, 10, 8
+ROWS, COLUMNS, FOLDS, NEIGHBOURS = 900, 10, 8, 4
 STEPS = {"mlp": 4000, "convnet": 200, "folds": 1500}
 COMMAND = "python benchmarks/diagnostics.py"
-HEAD = ("", "steps", "looked on at", "without, samples/CPU s", "with, samples/CPU s", "with / without [min-max]")
+HEAD = ("", "steps", "looked on at", "a step, ms", "one looked on at, ms", "speed with / without [min-max]")
 EXPLAINED = """\
 What [depths.md](depths.md) tells costs time in the steps that are looked on at, the more rarely the longer a run is.
-Times are the processor's, one thread, without what comes before the first step. Medians; the last column is the median
-of what each round gave. Everything else is as `fathom.fit` does it, on rows in
-memory, without rows to choose by (but for the folds, which need them)."""
+Such a step stands beside the median of the {neighbours} before and after it; without diagnostics it would have taken as
+long as those. Everything else is as `fathom.fit` does it, on rows in memory, one thread."""
 
 
 @dataclass(frozen=True)
@@ -52,46 +53,63 @@ class Work:
 def main() -> None:
     """Measure, print, and write the page."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
-    parser.add_argument("--rounds", type=int, default=9, help="how often each is trained with and without")
+    parser.add_argument("--rounds", type=int, default=5, help="how often each is trained")
     rounds = parser.parse_args().rounds
     rows = []
     for work in _works():
-        rows.append(_row(work, rounds))
+        rows.append(_row(work, [_measured(work) for _ in range(rounds)]))
         print(rows[-1], flush=True)
     told = told_with(f"{COMMAND} --rounds {rounds}", ("torch", "fathom-nn"))
-    write_section("diagnostics", "\n\n".join(["## Diagnostics of the layers", EXPLAINED, told, table(HEAD, rows)]))
+    explained = EXPLAINED.format(neighbours=NEIGHBOURS)
+    write_section("diagnostics", "\n\n".join(["## Diagnostics of the layers", explained, told, table(HEAD, rows)]))
 
 
-def _row(work: Work, rounds: int) -> tuple[str, ...]:
-    rates: dict[bool, list[float]] = {False: [], True: []}
-    _rate(work, on=True)  # warms up
-    for number in range(rounds):
-        for on in (bool(number % 2), not number % 2):
-            rates[on].append(_rate(work, on=on))
-    shares = [with_them / without for without, with_them in zip(rates[False], rates[True], strict=True)]
+def _row(work: Work, found: list[tuple[float, float, int, float]]) -> tuple[str, ...]:
+    plain, watched = (1e3 * statistics.median(one[k] for one in found) for k in (0, 1))
+    shares = [one[3] for one in found]
     spread = f"{statistics.median(shares):.3f} [{min(shares):.3f}-{max(shares):.3f}]"
-    medians = (f"{statistics.median(rates[on]):,.0f}" for on in (False, True))
-    looks = sum(next_sample(step) == step for step in range(work.steps))
-    return work.title, f"{work.steps:,}", str(looks), *medians, spread
+    return work.title, f"{work.steps:,}", str(found[0][2]), f"{plain:.2f}", f"{watched:.2f}", spread
 
 
-def _rate(work: Work, *, on: bool) -> float:
-    """Samples a second of the processor in one training, but for its first step and all before that."""
-    samples, seconds = _trained(work, work.steps, on=on)
-    first_samples, first_seconds = _trained(work, 1, on=on)
-    return (samples - first_samples) / (seconds - first_seconds)
+def _measured(work: Work) -> tuple[float, float, int, float]:
+    """Seconds of a usual step and of one looked on at, how many were, and the speed with them over that without."""
+    took, watched = _trained(work)
+    without = took.copy()
+    for step in watched:
+        around = [*range(step - NEIGHBOURS, step), *range(step + 1, step + 1 + NEIGHBOURS)]
+        without[step] = np.median([took[near] for near in around if 0 < near < len(took) and near not in watched])
+    some = sorted(watched)
+    return float(np.median(took)), float(np.median(took[some])), len(some), float(without.sum() / took.sum())
 
 
-def _trained(work: Work, steps: int, *, on: bool) -> tuple[float, float]:
-    """The samples that a training draws, and the processor's seconds that it takes."""
-    training = {**work.options["training"], "diagnostics": on, "threads": 1}
-    options = {**work.options, "training": training, "budget": f"{steps}steps"}
-    started = time.process_time()
-    with tempfile.TemporaryDirectory() as place:
-        run = fathom.fit(
-            work.columns, "label", out=f"{place}/run", measure=False, baseline=False, test=0, report=False, **options
-        )
-    return run.outcome.epochs * len(next(iter(work.columns.values()))), time.process_time() - started
+def _trained(work: Work) -> tuple[np.ndarray, set[int]]:
+    """The seconds of every step of one training, but the first, which warms up; and which steps were looked on at."""
+    took: dict[int, float] = {}
+    watched: set[int] = set()
+    update, look = Update.__call__, Trainer._watched
+
+    def timed(self: Update, batch: Any, step: int, factor: float) -> float:
+        started = time.perf_counter()
+        loss = update(self, batch, step, factor)
+        took[step] = time.perf_counter() - started
+        return loss
+
+    def timed_look(self: Trainer, one: Callable[[], float]) -> float:
+        step, started = self._now.step, time.perf_counter()
+        loss = look(self, one)
+        took[step] = time.perf_counter() - started
+        watched.add(step)
+        return loss
+
+    training = {**work.options["training"], "diagnostics": True, "threads": 1}
+    options = {**work.options, "training": training, "budget": f"{work.steps}steps", "measure": False}
+    with (
+        patch.object(Update, "__call__", timed),
+        patch.object(Trainer, "_watched", timed_look),
+        tempfile.TemporaryDirectory() as place,
+    ):
+        fathom.fit(work.columns, "label", out=f"{place}/run", baseline=False, test=0, report=False, **options)
+    return np.array([took[step] for step in range(1, work.steps)]), {step - 1 for step in watched if step}
 
 
 def _works() -> Iterator[Work]:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from fathom.checks.labels import FEWEST_ROWS
 from fathom.heads import HEADS
 from fathom.kinds import KINDS
 from fathom.nets import NETS
@@ -56,6 +57,22 @@ def no_pages() -> Iterator[pytest.MonkeyPatch]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("fathom.api.fitting.keep_report", lambda *given, **options: None)
         yield patch
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_light_models() -> Iterator[None]:
+    """Let runs of tests look for no wrong labels, which takes half the time of a small run; see ``light_models``."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("fathom.checks.labels.FEWEST_ROWS", 10**9)
+        yield
+
+
+@pytest.fixture(scope="module")
+def light_models(no_light_models: None) -> Iterator[None]:
+    """Let the runs of one module's tests look for wrong labels, as runs do."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("fathom.checks.labels.FEWEST_ROWS", FEWEST_ROWS)
+        yield
 
 
 @pytest.fixture

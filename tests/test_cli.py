@@ -365,6 +365,82 @@ def test_options_alone_are_those_of_the_default():
     assert asked.training == {"optimizer": Choice("adamw", {"lr": 0.5}), "schedule": Choice("cosine")}
 
 
+def test_a_budget_in_seconds_tells_what_it_does_not_bound(tmp_path: Path):
+    options = ("--set", "measure=false", "--net", "linear", "--folds", "0", "--set", "baseline=false")
+    timed = fathom_("fit", "iris", "--budget", "0.2s", "--out", tmp_path / "a", *options)
+    line = "budget: 0.2 s of training; checks, linear model, scores and report come on top"
+    assert line in " ".join(timed.err.split())
+    assert "budget:" not in fathom_("fit", "iris", "--budget", "2steps", "--out", tmp_path / "b", *options).err
+
+
+@pytest.mark.parametrize("mistake", [("--budget", "soon"), ("--set", "net.dropout=x"), ("--net", "mpl")])
+def test_a_mistaken_value_is_told_before_a_run_that_exists_and_before_any_row_is_read(
+    mistake: tuple[str, str], own_run: str, place: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("fathom.data.read", lambda *given, **options: pytest.fail("rows were read"))
+    done = fathom_("fit", place / "pets.csv", "--target", "pet", "--out", own_run, *mistake)
+    assert done.status == 2
+    assert mistake[1].rpartition("=")[2] in done.err
+    assert "exists already" not in done.err
+
+
+def test_a_run_that_exists_is_told_before_any_row_is_read(own_run: str, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("fathom.data.read", lambda *given, **options: pytest.fail("rows were read"))
+    done = fathom_("fit", "nowhere.csv", "--target", "pet", "--out", own_run)
+    assert "exists already" in done.err
+
+
+# ---------------------------------------------------------------- mistakes, as JSON
+
+MISTAKES = {
+    "fit": ("nowhere.csv", "--target", "pet"),
+    "tune": ("nowhere.csv", "--target", "pet"),
+    "check": ("nowhere.csv", "--no-such-option"),
+    "predict": ("nowhere", "nowhere.csv"),
+    "evaluate": ("nowhere",),
+    "compare": ("nowhere", "there"),
+    "list": ("nothing",),
+    "show": ("net", "nothing"),
+    "inspect": ("nowhere", "--row", "one"),
+    "report": ("nowhere",),
+    "demo": ("--no-such-option",),
+}
+
+
+def test_every_command_with_json_has_a_mistake_to_try():
+    from fathom.cli.commands import fathom as commands
+
+    having = {name for name, command in commands.commands.items() if any("--json" in p.opts for p in command.params)}
+    assert having == MISTAKES.keys()
+
+
+@pytest.mark.parametrize("command", MISTAKES)
+def test_a_mistake_is_an_object_where_json_is_asked_for(command: str):
+    plainly = fathom_(command, *MISTAKES[command])
+    done = fathom_(command, *MISTAKES[command], "--json")
+    assert (plainly.status, plainly.out) == (2, "")
+    assert (done.status, done.err) == (2, plainly.err)
+    assert done.answer == {"error": plainly.err.removeprefix("fathom: error: ").rstrip("\n"), "status": 2}
+
+
+def test_json_is_asked_for_only_before_two_dashes_and_of_commands_that_have_it():
+    assert fathom_("predict", "nowhere", "--", "--json").out == ""
+    assert fathom_("completion", "bash", "--json").out == ""
+    assert fathom_("--json").out == ""
+
+
+def test_an_error_whose_reader_went_away_leaves_no_traceback():
+    with process("predict", "nowhere", "x.csv", "--json") as started:
+        assert started.stdout is not None
+        assert started.stderr is not None
+        started.stdout.close()
+        told = started.stderr.read()
+        assert started.wait() == 2
+    assert told.startswith("fathom: error: ")
+    assert "Traceback" not in told
+    assert "Exception" not in told
+
+
 # ---------------------------------------------------------------- predict, evaluate
 
 
@@ -378,6 +454,14 @@ def test_predict_writes_numbered_rows_as_csv(run: str, place: Path):
     assert np.mean([row["pet"] == pet for row, pet in zip(rows, truth, strict=True)]) > 0.8
     for row in rows:
         assert float(row["pet probability cat"]) + float(row["pet probability dog"]) == pytest.approx(1, abs=1e-5)
+
+
+def test_predict_tells_what_training_never_saw(run: str, tmp_path: Path):
+    rows = [{**row, "colour": "green" if k < 7 else row["colour"]} for k, row in enumerate(pets(20, seed=1))]
+    done = fathom_("predict", run, write_csv(tmp_path / "new.csv", rows))
+    assert done.status == 0
+    assert done.err == "note: column 'colour': 7 cells hold 1 value that training never saw, as 'green'\n"
+    assert len(done.out.splitlines()) == 21
 
 
 def test_predict_writes_the_same_rows_into_every_format(run: str, place: Path, tmp_path: Path):
@@ -615,7 +699,8 @@ def test_a_bug_is_70_and_its_traceback_is_in_a_file(run: str, monkeypatch: pytes
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_run_can_be_resumed(number: signal.Signals, place: Path, tmp_path: Path):
     command = ["fit", place / "pets.csv", "--target", "pet", "--out", tmp_path / "x", "--set", "measure=false"]
-    command += ["--budget", "1500steps", "--set", "training.threads=1"]
+    command += ["--budget", "1500steps", "--set", "training.threads=1", "--net", "mlp", "--set", "net.hidden=[8]"]
+    command += ["--set", "folds=0", "--set", "baseline=false"]
     with process(*command) as started:
         until = time.monotonic() + 60
         while not (tmp_path / "x/log.jsonl").exists() and time.monotonic() < until and started.poll() is None:

@@ -79,6 +79,12 @@ def test_what_is_none_is_as_if_it_were_not_given():
         ({"net": {"name": "mlp", "dropout": 2}}, r"net mlp\.dropout = 2\.0 is out of range"),
         ({"head": "clasify"}, r"unknown head 'clasify'; did you mean 'classify'\?"),
         ({"heads": {"y": "clasify"}}, r"unknown head 'clasify'"),
+        ({"net": {"dropout": "x"}}, r"net [a-z_]+\.dropout = 'x' is not allowed \(expected float\)"),
+        ({"net": {"hiden": 3}}, r"unknown option of any net 'hiden'; did you mean 'hidden'\?"),
+        ({"head": {"label_smoothin": 1}}, r"unknown option of any head 'label_smoothin'; did you mean"),
+        ({"nets": {"image": {"channels": "x"}}}, r"channels = 'x' is not allowed"),
+        ({"nets": {"imag": "convnet"}}, r"unknown place for a net: 'imag'; did you mean 'image'\?"),
+        ({"roles": {"id": "ignor"}}, r"column 'id': unknown role 'ignor'; did you mean 'ignore'\?"),
         ({"kinds": {"zip": "categry"}}, r"unknown kind 'categry'; did you mean 'category'\?"),
         ({"nets": "mlp"}, r"nets = 'mlp' is not allowed \(expected a table"),
         ({"optimizer": "adm"}, r"unknown optimizer 'adm'; did you mean 'adam"),
@@ -101,6 +107,12 @@ def test_what_is_none_is_as_if_it_were_not_given():
 def test_a_mistake_is_told_before_any_data_is_read(given, message):
     with pytest.raises(ConfigError, match=message):
         Config.of(given)
+
+
+def test_an_option_that_only_some_nets_have_may_wait_for_the_data():
+    assert Config.of({"net": {"hidden": [64]}, "nets": {"vector": {"depth": 2}}}).net == Choice(
+        "default", {"hidden": [64]}
+    )
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,7 @@ from PIL import Image
 
 from fathom.cli import main
 
+pytestmark = pytest.mark.usefixtures("light_models")
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = (ROOT / "docs" / "data.md").read_text(encoding="utf-8")
 IN_README = (ROOT / "README.md").read_text(encoding="utf-8").partition("## Your data")[2].partition("\n## ")[0]
@@ -104,6 +105,28 @@ def make_tables(folder: Path) -> None:
         pa.parquet.write_table(table.slice(20 * k, 20), folder / f"shards/part-{k}.parquet")
 
 
+def make_texts(folder: Path) -> None:
+    turns = [f"turn {k} of a talk about the weather in the town" for k in range(30)]
+    lines = "".join(f"{turn}\n" for turn in turns)
+    chats = [[{"role": ("user", "assistant")[k % 2], "content": turns[n + k]} for k in range(4)] for n in range(20)]
+    answer = {"text": "weather", "answer_start": 25}
+    asked = [{"question": f"what is turn {k} of this talk about?", "answers": [answer]} for k in range(9)]
+    articles = [{"paragraphs": [{"context": f"{turn} (number {turn})", "qas": asked}]} for turn in turns]
+    texts = {
+        "talks.de": lines,
+        "talks.en": lines,
+        "talks/train.de": lines,
+        "talks/train.en": lines,
+        "chats.jsonl": "".join(json.dumps({"messages": chat}) + "\n" for chat in chats),
+        "questions.json": json.dumps({"data": articles}),
+        "names.conll": "Ada B-PER\ncame O\n\nto O\nGraz B-LOC\n",
+        **{f"reviews/{('pos', 'neg')[k % 2]}/{k}.txt": turn for k, turn in enumerate(turns)},
+    }
+    for name, text in texts.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+
+
 def make_dirty(folder: Path) -> None:
     rows = "".join(f"{k},{2 * k}.5,{'yes' if k % 3 else 'no'}\n" for k in range(30, 60))
     (folder / "loans.csv").write_text(f"age,income,left\n{rows}29,lots,no\n")
@@ -143,6 +166,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The files that the page speaks of."""
     folder = tmp_path_factory.mktemp("page")
     make_tables(folder)
+    make_texts(folder)
     make_dirty(folder)
     make_pictures(folder)
     return folder

@@ -17,6 +17,7 @@ from sources import definition
 from fathom.config import Config
 from tests.guide import alike, blocks, first_missed, run_page, typed
 
+pytestmark = pytest.mark.usefixtures("light_models")
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = ("tour", "kinds", "nets", "training", "scores", "runs", "configuration", "life_of_a_row")
 README = (ROOT / "README.md").read_text(encoding="utf-8")

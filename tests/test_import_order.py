@@ -16,12 +16,13 @@ SOURCE = Path(__file__).resolve().parents[1] / "src"
 
 # The rooms of src/fathom, as the design lists them: each imports only from what stands before it.
 ORDER = (
-    "errors", "registry", "runtime", "typeset", "progress", "specs", "signals", "data", "kinds", "inference", "schema",
+    "errors", "registry", "runtime", "typeset", "progress", "specs", "signals", "data", "kinds", "inference", "column",
+    "schema",
     "resampling", "checks", "nets", "heads", "augment", "layout", "network", "ensemble", "training", "tracking",
     "manifest", "model", "trust", "compress", "control", "federate", "deploy", "report", "config", "api", "sklearn",
     "cli",
 )  # fmt: skip
-MEANING = frozenset({"data", "kinds", "inference", "schema", "resampling", "checks"})
+MEANING = frozenset({"data", "kinds", "inference", "column", "schema", "resampling", "checks"})
 BANS = {"nets": MEANING, "heads": MEANING}
 # `fathom` itself, the package's face, shows everything but the command line.
 FACE = "fathom"

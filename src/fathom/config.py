@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
@@ -13,10 +13,11 @@ from fathom.checks import checked_choices
 from fathom.errors import ConfigError, unknown_name
 from fathom.heads import HEADS, METRICS
 from fathom.kinds import KINDS
-from fathom.layout import DEFAULT
+from fathom.layout import DEFAULT, DEFAULT_BODIES
 from fathom.model import SKILL
 from fathom.nets import DECODERS, NETS
 from fathom.registry import Choice, Registry, check_options, options_of
+from fathom.signals import Role
 from fathom.tracking import TRACKERS
 from fathom.training.budget import Budget
 from fathom.training.course import check_patience
@@ -139,6 +140,7 @@ class Config:
     def _checked(self) -> Config:
         Budget.parse(self.budget)
         check_patience(self.training)
+        _check_places(self.nets)
         if self.monitor not in (SKILL, *METRICS.names()):
             raise ConfigError(unknown_name("metric", self.monitor, [SKILL, *METRICS.names()]))
         if not 0 <= self.seed < 2**63:
@@ -196,7 +198,7 @@ def _converted(key: str, value: Any) -> Any:
     if key == "reading":
         return dict(_table(key, value))
     if key == "roles":
-        return {name: str(role) for name, role in _table(key, value).items()}
+        return {name: _role(name, str(role)) for name, role in _table(key, value).items()}
     return _scalar(key, str(value) if key == "start" and isinstance(value, Path) else value)
 
 
@@ -209,7 +211,46 @@ def _choice(value: Any) -> Choice:
 
 
 def _known(registry: Registry, choice: Choice | None) -> Any:
-    return choice if choice is None or choice.name == DEFAULT else registry.checked(choice)
+    if choice is None or choice.name != DEFAULT:
+        return choice if choice is None else registry.checked(choice)
+    for name, value in choice.options.items():
+        _check_any_takes(registry, name, value)
+    return choice
+
+
+def _check_any_takes(registry: Registry, name: str, value: Any) -> None:
+    """Refuse an option that nothing has, or a value that nothing takes, of what the data will choose.
+
+    Raises:
+        ConfigError: it is one.
+    """
+    having = [entry for entry in registry if name in entry.options]
+    if not having:
+        names = sorted({option for entry in registry for option in entry.options})
+        raise ConfigError(unknown_name(f"option of any {registry.what}", name, names))
+    refused: ConfigError | None = None
+    for entry in having:
+        try:
+            check_options(f"{registry.what} {entry.name}", entry.options, {name: value})
+        except ConfigError as error:
+            refused = refused or error
+        else:
+            return
+    assert refused is not None
+    raise refused
+
+
+def _check_places(nets: Iterable[str]) -> None:
+    allowed = [*KINDS.names(), *DEFAULT_BODIES]
+    for place in nets:
+        if place not in allowed:
+            raise ConfigError(unknown_name("place for a net:", place, allowed))
+
+
+def _role(column: str, role: str) -> str:
+    if role not in list(Role):
+        raise ConfigError(f"column {column!r}: {unknown_name('role', role, list(Role))}")
+    return role
 
 
 def _known_net(choice: Choice | None) -> Any:

@@ -13,7 +13,7 @@ from fathom.nets import NETS
 from fathom.registry import Choice, Entry
 from fathom.signals import is_packed
 
-__all__ = ["DEFAULT", "SIGNAL_PARTS", "Layout", "Specs", "choose_layout"]
+__all__ = ["DEFAULT", "DEFAULT_BODIES", "SIGNAL_PARTS", "Layout", "Specs", "choose_layout"]
 
 DEFAULT_BODIES = {"vector": "mlp", "tokens": "ft_transformer"}
 DEFAULT = "default"  # the name of a choice of which only options are given
@@ -106,7 +106,9 @@ def choose_layout(
         ConfigError: a name that does not exist, or nets and heads that do not fit.
     """
     chosen = {place: _named(net, _default_net(place)) for place, net in (nets or {}).items()}
-    net = None if net is None else _named(net, _default_net(_main_place(inputs)))
+    net = (
+        None if net is None else _named(net, _default_net(_main_place(inputs)) if inputs else _default_decoder(targets))
+    )
     allowed = {*(kind for kind, _ in inputs.values()), *DEFAULT_BODIES}
     for place in chosen:
         if place not in allowed:
@@ -222,6 +224,12 @@ def _default_net(place: str) -> str:
     if place in SIGNAL_PARTS:
         return DEFAULT_BODIES.get(place, DEFAULT_BODIES["vector"])
     return str(KINDS.get(place).facts.get("net") or _part_of(place, "entry"))
+
+
+def _default_decoder(targets: Specs) -> str:
+    """The net that a target's head holds, where nothing comes in that another could take."""
+    held = [HEADS.get(_part_of(kind, "head")).options.get("net") for kind, _ in targets.values()]
+    return next((str(option.default.name) for option in held if option is not None), DEFAULT_BODIES["vector"])
 
 
 def _part_of(kind: str, fact: str) -> str:

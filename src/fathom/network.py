@@ -175,9 +175,8 @@ class Network(nn.Module):
     @property
     def _answering(self) -> list[tuple[str, str, Any, float]]:
         """Each head with the name of its answer, that of its target in a batch, and the unit of its loss."""
-        heads: list[Any] = list(self.heads)
-        units = [head.baseline_loss * len(heads) for head in heads]
-        return list(zip(self.head_names, self.target_keys, heads, units, strict=True))
+        named: Any = zip(self.head_names, self.target_keys, self.heads, strict=True)
+        return [(name, key, head, head.baseline_loss * len(self.heads)) for name, key, head in named]
 
     def predict(
         self, batch: Batch, heads: Collection[str] | None = None, *, measured: bool = False
@@ -187,12 +186,14 @@ class Network(nn.Module):
         Args:
             batch: the inputs, and where it is to be ``measured`` the targets.
             heads: whose prediction is asked for; None is all.
-            measured: whether what only the truth shows is to stand beside it.
+            measured: whether it is to be what metrics take.
         """
         signal = self(batch)
         wanted = self.head_names if heads is None else heads
         asked = [(name, key, head) for name, key, head, _ in self._answering if name in wanted]
-        return {n: head.predict(signal) | (head.measured(signal, batch[k]) if measured else {}) for n, k, head in asked}
+        if measured:
+            return {name: head.measured(signal, batch[key]) for name, key, head in asked}
+        return {name: head.predict(signal) for name, _, head in asked}
 
     def trivial(self, rows: int) -> dict[str, Prediction]:
         """What each head would answer without looking at the input, where it has such an answer."""
@@ -202,9 +203,8 @@ class Network(nn.Module):
 
 def _asked_key(name: str, head: Choice, targets: Specs) -> str:
     """The batch's name for what a head is to answer: a target, an input, or what was hidden of it."""
-    if name in targets:
-        return target_key(name)
-    return hidden_key(name) if HEADS.get(head.name).facts.get("hides") else name
+    hides = HEADS.get(head.name).facts.get("hides")
+    return target_key(name) if name in targets else hidden_key(name) if hides else name
 
 
 def steeper(total: Tensor, times: int) -> Tensor:

@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 
 from fathom.typeset import set_to_width
 
-__all__ = ["Work", "one_by_one", "shown", "tell"]
+__all__ = ["BYTES", "Work", "one_by_one", "shown", "tell"]
 
 PATIENCE_S = 1.0
 """Work that is over by then shows nothing."""
@@ -73,7 +73,7 @@ class Work:
     Args:
         label: what is being done, in front of the bar.
         total: how much there is to do.
-        unit: of what is one_by_one; "bytes" are shown as MB, and nothing stands for a share of 1.
+        unit: of what is counted; BYTES are shown as kB or MB, and nothing stands for a share of 1.
         at_most: whether it may end before all is done.
         even: whether its parts take about as long as each other; else nothing is said of the time that is left.
     """
@@ -128,7 +128,8 @@ class Work:
 
     def _amount(self) -> str:
         if self._unit == BYTES:
-            return f"{self._done / 1e6:,.0f} of {self._total / 1e6:,.0f} MB"
+            factor, unit = (1e6, "MB") if self._total >= 1e6 else (1e3, "kB")
+            return f"{self._done / factor:,.0f} of {self._total / factor:,.0f} {unit}"
         return f"{self._done:,.0f} of {self._total:,.0f} {self._unit}" if self._unit else ""
 
 

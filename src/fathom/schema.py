@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from functools import partial, reduce
 from typing import Any
 
 import numpy as np
@@ -13,47 +11,32 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import torch
 
+from fathom.column import (
+    Column,
+    Counts,
+    alone,
+    batch_key,
+    counted,
+    fitted_on,
+    form_of,
+    inferred,
+    is_padded,
+    kind_of,
+    located,
+    merged,
+    named,
+    restored,
+    sharing,
+)
 from fathom.data.columns import emptied, holds_numbers
 from fathom.data.source import base_of
 from fathom.data.store import TensorStore
 from fathom.errors import SchemaError, lacking, unknown_name
-from fathom.inference import infer_column
-from fathom.kinds import KINDS, Kind, Statistics
+from fathom.kinds import KINDS, Kind
 from fathom.progress import one_by_one
-from fathom.registry import Choice
 from fathom.signals import WEIGHT, Batch, Ragged, Role, Samples, beside_key, input_key, pack_key, target_key
 
 __all__ = ["Column", "Schema"]
-
-Counts = Mapping[str, Statistics]
-"""Each column that is used to its kind's statistics of some rows."""
-
-
-@dataclass(frozen=True)
-class Column:
-    """One column: what it is for, what kind it is, and why that was inferred.
-
-    Attributes:
-        name: the column's name.
-        role: what it is for.
-        kind: the kind's name and options.
-        reason: a few words for the table.
-        fitted: the kind with its state, once fitted; ignored columns never are.
-        missing: values of it that mean unknown.
-        fixed: whether ``fitted`` is another run's, and stays as it is.
-    """
-
-    name: str
-    role: Role
-    kind: Choice
-    reason: str
-    fitted: Kind | None = None
-    missing: tuple[str, ...] = ()
-    fixed: bool = False
-
-    @property
-    def packed(self) -> bool:
-        return bool(KINDS.get(self.kind.name).facts["packed"])
 
 
 @dataclass(frozen=True)
@@ -90,12 +73,10 @@ class Schema:
         for name in (*given_roles, *(kinds or {}), *(missing or {})):
             if name not in table.column_names:
                 raise SchemaError(unknown_name("column", name, table.column_names))
-        columns = [
-            _inferred(name, table, given_roles.get(name), (kinds or {}).get(name)) for name in table.column_names
-        ]
+        columns = [inferred(name, table, given_roles.get(name), (kinds or {}).get(name)) for name in table.column_names]
         unknown = {name: tuple(values) for name, values in (missing or {}).items()}
         if not any(column.role is Role.INPUT for column in columns):
-            columns = [_alone(column) for column in columns]
+            columns = [alone(column) for column in columns]
         schema = cls(tuple(replace(column, missing=unknown.get(column.name, ())) for column in columns))
         schema._check_targets(table)
         schema._check_single_roles()
@@ -132,18 +113,18 @@ class Schema:
             whole: whether these are all the rows, so that not every weight may be 0.
         """
         weight, used = self.weights(table, whole=whole), self.of_role(Role.INPUT, Role.TARGET)
-        told = one_by_one([column for column in used if not column.fixed], "fitting columns", "columns")
-        return {column.name: _counted(column, self._cells(table, column), weight) for column in told}
+        columns = one_by_one([column for column in used if not column.fixed], "fitting columns", "columns")
+        return {column.name: counted(column, self._cells(table, column), weight) for column in columns}
 
     def merge(self, first: Counts, second: Counts) -> Counts:
         """The statistics of two sets of rows together."""
         used = [column for column in self.columns if column.name in first]
-        return {column.name: _merged(column, first[column.name], second[column.name]) for column in used}
+        return {column.name: merged(column, first[column.name], second[column.name]) for column in used}
 
     def fit_counted(self, counts: Counts) -> Schema:
         """The same schema with every kind fitted on the rows that were counted, wherever they are."""
         columns = [column for column in self.columns if column.name in counts]
-        fitted = {column.name: _fitted(column, counts, _sharing(column, columns)) for column in columns}
+        fitted = {column.name: fitted_on(column, counts, sharing(column, columns)) for column in columns}
         return Schema(tuple(fitted.get(column.name, column) for column in self.columns))
 
     def weights(self, table: pa.Table, *, whole: bool = True) -> np.ndarray | None:
@@ -194,14 +175,17 @@ class Schema:
         absent = [column.name for column in wanted if column.name not in given]
         if absent:
             raise SchemaError(lacking(absent, table.column_names))
-        tensors, samples = self._encode_inputs(table), None
+        used = [column for column in wanted if column.role != Role.WEIGHT]
+        columns = one_by_one(used, "encoding", "columns", even=False)
+        encoded = {column.name: self._encode(table, column) for column in columns}
+        tensors, samples = self._joined_inputs(encoded), None
         windowed: set[str] = set()
-        padded = {input_key(column.name) for column in self.of_role(Role.INPUT) if _is_padded(column)}
+        padded = {input_key(column.name) for column in self.of_role(Role.INPUT) if is_padded(column)}
         for column in self.of_role(Role.TARGET) if targets else ():
-            encoded = self._encode(table, column)
-            tensors |= {beside_key(target_key(column.name), name): value for name, value in encoded.items()}
-            padded |= {target_key(column.name)} if _is_padded(column) else set()
-            drawn = _kind(column).samples(encoded[""])
+            parts = encoded[column.name]
+            tensors |= {beside_key(target_key(column.name), name): value for name, value in parts.items()}
+            padded |= {target_key(column.name)} if is_padded(column) else set()
+            drawn = kind_of(column).samples(parts[""])
             if drawn.starts is not None:
                 samples, windowed = drawn, windowed | {target_key(column.name)}
         weights = self.weights(table, whole=whole) if targets else None
@@ -215,39 +199,39 @@ class Schema:
         """Each input tensor of a batch, with the kind whose nets and heads it takes, and its spec."""
         found: dict[str, tuple[str, Any]] = {}
         for kind, packed in self._packs().items():
-            specs = [_kind(column).spec for column in packed]
+            specs = [kind_of(column).spec for column in packed]
             found[pack_key(kind)] = (kind, type(specs[0]).join(specs))
         for column in self.of_role(Role.INPUT):
             if not column.packed:
-                found[input_key(column.name)] = (_form(column), _kind(column).spec)
+                found[input_key(column.name)] = (form_of(column), kind_of(column).spec)
         return found
 
     def targets(self) -> dict[str, tuple[str, Any]]:
         """Each target column, with the kind whose nets and heads it takes, and its spec."""
-        return {column.name: (_form(column), _kind(column).spec) for column in self.of_role(Role.TARGET)}
+        return {column.name: (form_of(column), kind_of(column).spec) for column in self.of_role(Role.TARGET)}
 
     def answered(self, key: str) -> Kind | None:
         """The kind of the one column that a head answers: a target, or an input that travels alone and is rebuilt."""
         targets = {column.name: column for column in self.of_role(Role.TARGET)}
         alone = {input_key(column.name): column for column in self.of_role(Role.INPUT) if not column.packed}
         column = (targets or alone).get(key)
-        return None if column is None else _kind(column)
+        return None if column is None else kind_of(column)
 
     def decode(self, key: str, prediction: Mapping[str, np.ndarray]) -> dict[str, pa.Array]:
         """The columns of a prediction: of a target, or of an input tensor that was rebuilt."""
         targets = {column.name: column for column in self.of_role(Role.TARGET)}
         if key in targets:
-            decoded = _kind(targets[key]).decode(prediction)
+            decoded = kind_of(targets[key]).decode(prediction)
             return {_beside(key, name, targets) if name else key: values for name, values in decoded.items()}
-        rebuilt = [column for column in self.of_role(Role.INPUT) if key == _batch_key(column)]
+        rebuilt = [column for column in self.of_role(Role.INPUT) if key == batch_key(column)]
         decoded, start = {}, 0
         for column in rebuilt:
             part = dict(prediction)
             if column.packed:
-                end = start + _kind(column).spec.num_outputs
+                end = start + kind_of(column).spec.num_outputs
                 part = {name: value[:, start:end] for name, value in prediction.items()}
                 start = end
-            decoded[column.name] = _kind(column).decode(part)[""]
+            decoded[column.name] = kind_of(column).decode(part)[""]
         return decoded
 
     def state(self) -> list[dict[str, Any]]:
@@ -266,7 +250,7 @@ class Schema:
 
     @classmethod
     def from_state(cls, state: Iterable[Mapping[str, Any]]) -> Schema:
-        return cls(tuple(_restored(item) for item in state))
+        return cls(tuple(restored(item) for item in state))
 
     def rows(self) -> list[tuple[str, str, str, str]]:
         """Name, role, kind and reason of each column, for the table that is shown before training."""
@@ -290,34 +274,24 @@ class Schema:
                 packs.setdefault(column.kind.name, []).append(column)
         return packs
 
-    def _encode_inputs(self, table: pa.Table) -> Batch:
+    def _joined_inputs(self, encoded: dict[str, dict[str, Any]]) -> Batch:
+        """The input tensors of a batch; what is joined is taken out of ``encoded``, to be there but once."""
         tensors: Batch = {}
         for kind, packed in self._packs().items():
-            parts = [self._encode(table, column)[""] for column in packed]
+            parts = [encoded.pop(column.name)[""] for column in packed]
             tensors[pack_key(kind)] = torch.cat([part for part in parts if not isinstance(part, Ragged)], dim=1)
         for column in self.of_role(Role.INPUT):
             if not column.packed:
-                encoded = self._encode(table, column)
-                tensors |= {beside_key(input_key(column.name), name): value for name, value in encoded.items()}
+                alone = encoded[column.name]
+                tensors |= {beside_key(input_key(column.name), name): value for name, value in alone.items()}
         return tensors
 
     def _encode(self, table: pa.Table, column: Column) -> dict[str, Any]:
-        with _named(column):
-            return _kind(column).encode(self._cells(table, column))
+        with named(column):
+            return kind_of(column).encode(self._cells(table, column))
 
     def _cells(self, table: pa.Table, column: Column) -> pa.ChunkedArray:
-        return emptied(_located(table[column.name], base_of(table), column.kind.name), column.missing)
-
-
-def _inferred(name: str, table: pa.Table, role: Role | None, kind: Any) -> Column:
-    found, choice, reason = infer_column(name, partial(_located, table[name], base_of(table)), role, kind)
-    return Column(name, found, choice, reason)
-
-
-def _alone(column: Column) -> Column:
-    """A target that nothing comes in for, with the options that its kind has then."""
-    options = KINDS.get(column.kind.name).facts.get("alone", {}) if column.role is Role.TARGET else {}
-    return replace(column, kind=Choice(column.kind.name, {**options, **column.kind.options}))
+        return emptied(located(table[column.name], base_of(table), column.kind.name), column.missing)
 
 
 def _role(name: str, role: str) -> Role:
@@ -327,74 +301,7 @@ def _role(name: str, role: str) -> Role:
         raise SchemaError(f"column {name!r}: {unknown_name('role', role, list(Role))}") from error
 
 
-def _located(cells: pa.ChunkedArray, base: str, kind: str) -> pa.ChunkedArray:
-    """A column's cells, with file names made whole where the source has a folder."""
-    return KINDS.get(kind).factory.locate(cells, base) if base else cells
-
-
-@contextmanager
-def _named(column: Column) -> Iterator[None]:
-    """Put the column's name before what its kind says of it."""
-    try:
-        yield
-    except SchemaError as error:
-        raise SchemaError(f"column {column.name!r}: {error}") from error
-
-
-def _counted(column: Column, cells: pa.ChunkedArray, weight: np.ndarray | None) -> Statistics:
-    with _named(column):
-        statistics: Statistics = KINDS.get(column.kind.name).factory.count(cells, weight)
-        return statistics
-
-
-def _merged(column: Column, first: Statistics, second: Statistics) -> Statistics:
-    with _named(column):
-        statistics: Statistics = KINDS.get(column.kind.name).factory.merge(first, second)
-        return statistics
-
-
-def _sharing(column: Column, columns: Sequence[Column]) -> list[Column]:
-    """The columns, itself among them, that share with one what is fitted on all of them; none where nothing is."""
-    shared = bool(KINDS.get(column.kind.name).facts.get("shared"))
-    return [other for other in columns if shared and other.kind == column.kind]
-
-
-def _fitted(column: Column, counts: Counts, sharing: Sequence[Column]) -> Column:
-    factory = KINDS.get(column.kind.name).factory
-    with _named(column):
-        state = factory.fit(counts[column.name])
-        if sharing:
-            state = factory.share(state, reduce(factory.merge, (counts[other.name] for other in sharing)))
-        return replace(column, fitted=KINDS.build(column.kind, state))
-
-
-def _kind(column: Column) -> Kind:
-    assert column.fitted is not None, f"column {column.name!r} is not fitted"
-    return column.fitted
-
-
-def _form(column: Column) -> str:
-    """The kind whose nets and heads a column takes: its own, unless that has the form of another."""
-    return str(KINDS.get(column.kind.name).facts.get("form", column.kind.name))
-
-
 def _beside(target: str, name: str, taken: Iterable[str]) -> str:
     """What a column beside a target's prediction is called, no target being called so."""
     joined = f"{target} {name}"
     return _beside(target, f"{name}_", taken) if joined in taken else joined
-
-
-def _is_padded(column: Column) -> bool:
-    """Whether networks pad a column's ragged rows to the longest of a batch."""
-    return bool(KINDS.get(column.kind.name).facts.get("padded"))
-
-
-def _batch_key(column: Column) -> str:
-    return pack_key(column.kind.name) if column.packed else input_key(column.name)
-
-
-def _restored(item: Mapping[str, Any]) -> Column:
-    kind = Choice.of(item["kind"])
-    fitted = None if item["state"] is None else KINDS.build(kind, item["state"])
-    missing = tuple(map(str, item.get("missing", ())))
-    return Column(item["name"], Role(item["role"]), kind, item["reason"], fitted, missing)

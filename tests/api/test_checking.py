@@ -15,6 +15,7 @@ from fathom.config import Config
 from fathom.data import read
 from fathom.errors import ConfigError, SchemaError
 
+pytestmark = pytest.mark.usefixtures("light_models")
 ROWS = 300
 
 

@@ -63,8 +63,18 @@ def test_every_row_is_in_one_part_and_held_out_rows_are_bounded(cache):
     assert sorted(train + valid + test) == list(range(ROWS))
     assert 0 < len(valid) < 0.05 * ROWS
     assert 0 < len(test) < 0.05 * ROWS
+    assert (found.numbers["valid"].tolist(), found.numbers["test"].tolist()) == (valid, test)
     assert sum("larger than memory" in line for line in said) == 2
     assert any("kinds are inferred from" in line for line in said)
+
+
+def test_given_rows_that_are_drawn_keep_their_numbers(cache):
+    table, given = made(number=np.arange(ROWS)), made(number=np.arange(ROWS))
+    asked = Config.of({"target": "y", "roles": {"number": "ignore"}})
+    found = prepare(Source({"train": table, "test": given}, (), "two", None, ()), None, asked, lambda line: None)
+    assert found.test is not None
+    assert found.test.num_rows < ROWS
+    assert (found.numbers["test"] - ROWS).tolist() == found.test["number"].to_pylist()
 
 
 def test_the_split_is_a_function_of_the_seed(cache):

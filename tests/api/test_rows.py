@@ -7,11 +7,13 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 
 from fathom.api.rows import Rows, prepare
 from fathom.config import Config
-from fathom.data import read
+from fathom.data import Source, read
 from fathom.errors import SchemaError
 from fathom.schema import Schema
 
@@ -37,6 +39,41 @@ def test_few_groups_leave_some_for_each_part(groups: int, seed: int):
 def test_too_few_groups_are_told_before_training(groups: int):
     with pytest.raises(SchemaError, match=rf"'who' holds {groups} group.* 3 parts"):
         split({"who": np.arange(COUNT) % groups}, roles={"who": "group"})
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {},
+        {"roles": {"who": "group"}},
+        {"roles": {"when": "time"}},
+        {"folds": 4},
+        {"test": 0.0},
+    ],
+    ids=str,
+)
+def test_held_out_rows_keep_the_numbers_that_they_have_in_the_source(given: dict[str, Any]):
+    y = [None if k % 5 == 0 else 2.0 * k for k in range(COUNT)]  # rows without a target are left out before the split
+    when = np.random.default_rng(0).permutation(COUNT)
+    found = split({"y": y, "who": np.arange(COUNT) // 4, "when": when}, **given)
+    parts = {"valid": found.valid, "test": found.test}
+    held = {part: table for part, table in parts.items() if table is not None}
+    assert held.keys() == found.numbers.keys()
+    for part, table in held.items():
+        assert found.numbers[part].tolist() == table["x"].to_pylist(), part
+
+
+def test_rows_of_parts_are_numbered_through_the_source_and_rows_given_for_the_test_in_their_own():
+    x = pa.array(np.arange(90) * 1.0)
+    table = pa.table({"x": x, "y": pc.multiply(x, 2)})
+    source = Source({"train": table.slice(0, 60), "test": table.slice(60)}, (), "s", None, ())
+    asked = Config.of({"target": "y"})
+    own = prepare(source, None, asked, lambda line: None)
+    given = prepare(source, read(table.slice(10, 40)), asked, lambda line: None)
+    parts_given = prepare(read(table.slice(0, 60)), source, asked, lambda line: None)
+    assert own.numbers["test"].tolist() == list(range(60, 90))
+    assert given.numbers["test"].tolist() == list(range(40))
+    assert parts_given.numbers["test"].tolist() == list(range(60, 90))
 
 
 def test_a_part_of_a_tiny_share_has_a_row():

@@ -12,6 +12,12 @@ import pytest
 from fathom.checks import Examined, Finding, run_checks
 from fathom.schema import Schema
 
+
+@pytest.fixture(scope="module", autouse=True)
+def all_checks(light_models: None) -> None:
+    """Whatever is looked for is tested here."""
+
+
 Look = Callable[..., list[Finding]]
 
 

@@ -11,6 +11,7 @@ import pytest
 
 from fathom.cli import main
 
+pytestmark = pytest.mark.usefixtures("light_models")
 LONG = "a name of a column that is much longer than any line of a table has room for (in units)"
 
 

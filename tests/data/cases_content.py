@@ -47,6 +47,18 @@ CONTENTS = [
     told("an HTML page after blanks, named .tsv", "\n\n " + HTML, "is an HTML page", "t.tsv"),
     told("an HTML page packed", gzip.compress(HTML.encode()), "is an HTML page", "t.csv.gz"),
     told("an HTML page in UTF-16", HTML.encode("utf-16"), "is an HTML page"),
+    told("an HTML page that begins with a script", f"<script>a(1, 2);</script>\n{HTML}", "is an HTML page"),
+    told("a script that leads elsewhere", "<script>go('a', 'b');</script>\n", "is an HTML page"),
+    told("a piece of an HTML page", "<body class='a, b'>\na,b\n</body>\n", "is an HTML page"),
+    *(
+        Case(
+            f"a header that begins with {name}",
+            file(f"{name},y\n1,2\n3,4\n", "t.csv"),
+            {data("content._content_of"): lambda head, ending: PAGES[0]},
+            reads={name: [1, 3], "y": [2, 4]},
+        )
+        for name in ("<script>", "<script>alert(1)</script>", "<html>", "<header>")
+    ),
     told("an XML document named .csv", '<?xml version="1.0"?>\n<rows>\n<row/>\n</rows>\n', "is an XML document"),
     told("JSON named .csv", JSON, "is JSON, though named .csv; rename it to end in .json"),
     told("JSON lines named .csv", '{"a": 1, "b": 2}\n{"a": 3, "b": 4}\n', "is JSON"),

@@ -210,7 +210,19 @@ IMAGES = [
         "pictures: none at all",
         in_folder({"a/1.txt": "x", "b/1.doc": "x"}),
         {"fathom.data.inside.check_any_picture": nothing},
-        refused="no pictures, and no table at its top; name one of: a, b",
+        refused="no pictures, and no table at its top; name one of: a$",
+    ),
+    Case(
+        "pictures: none, and a table further below",
+        in_folder({"a/b/c/1.csv": "x,y\n1,2\n", "a/d/1.doc": "x", "e/1.doc": "x"}),
+        {"fathom.data.inside.check_any_picture": nothing},
+        refused="no table at its top; name one of: a/b/c$",
+    ),
+    Case(
+        "pictures: none, and nothing to read in its folders",
+        in_folder({"a/b/1.doc": "x", "c/1.doc": "x"}),
+        {"fathom.data.inside.check_any_picture": nothing},
+        refused=r"set: no pictures and no table in this folder or those in it \(allowed: ",
     ),
     Case(
         "pictures: a table names them",

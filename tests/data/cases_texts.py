@@ -82,6 +82,12 @@ PARALLEL = [
         refused=r"nothing to read at '.*t\.fr': looked for .*t\.fr; near: t\.(de|en)",
     ),
     Case(
+        "parallel: one of two files is named alone",
+        in_file("t.de", DE, t__en=EN),
+        {"fathom.data.readers._with_partner": lambda place, known: ""},
+        refused=r"no reader for such a file .*if its lines belong to those of t\.en, name t\.de\+t\.en",
+    ),
+    Case(
         "parallel: an empty file",
         joined("t.de", "t.en", {"t.de": "", "t.en": EN}),
         {data("encoding.check_filled"): nothing},
@@ -325,6 +331,18 @@ TAGGED = [
             "tokens": [["Ada", "Lovelace", "came"], ["to", "Graz"]],
             "tags": [["B-PER", "I-PER", "O"], ["O", "B-LOC"]],
         },
+    ),
+    Case(
+        "tagged: in a .tsv, whose blank lines mean something",
+        in_file("n.tsv", NER.replace(" ", "\t")),
+        {data("delimited.is_tagged"): never},
+        reads={"tokens": [["Ada", "Lovelace", "came"], ["to", "Graz"]]},
+    ),
+    Case(
+        "tagged: a .tsv of words and labels is a table",
+        in_file("n.tsv", "word\tlabel\n\na joy\tO\na bore\tB-\n"),
+        {data("tagged.IOB"): re.compile(".*")},
+        reads={"word": ["a joy", "a bore"]},
     ),
     Case(
         "tagged: a tab missing",

@@ -17,6 +17,7 @@ from fathom.data import Source, read
 from fathom.errors import InputError
 
 LIMIT_S = 5.0
+"""Of the process's own time: what else a machine does is no fault of a reader's."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ def attempt(case: Case, folder: Path) -> None:
     made = case.make(folder)
     test = None if case.test is None else case.test(folder)
     before = sorted(folder.rglob("*"))
-    started = time.perf_counter()
+    started = time.process_time()
     said: list[str] = []
     try:
         source = read(made, **case.options)
@@ -70,7 +71,7 @@ def attempt(case: Case, folder: Path) -> None:
     else:
         assert case.refused is None, f"read in silence: {source.parts['train'].slice(0, 3).to_pylist()}"
         check_read(case, source, said)
-    assert time.perf_counter() - started < LIMIT_S
+    assert time.process_time() - started < LIMIT_S
     assert sorted(folder.rglob("*")) == before, "something was left behind"
 
 

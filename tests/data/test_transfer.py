@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import socket
-import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from fathom import progress
 from fathom.data import download, transfer
 from fathom.data.download import RemoteFile, fetch
 from fathom.errors import SourceError
+from fathom.progress import Work
 from tests.data.web import CONTENT, CUT, OTHER, Served, Web, names, published, refused
 
 
@@ -52,13 +51,13 @@ def test_another_run_takes_up_what_the_last_one_left(web: Web, folder: Path, mon
 def test_a_transfer_that_is_interrupted_keeps_what_came(
     web: Web, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def interrupted(self: transfer.Progress, size_bytes: int) -> None:
-        if size_bytes > 0:
+    def interrupted(self: Work, come_bytes: int) -> None:
+        if come_bytes > 0:
             raise KeyboardInterrupt
 
     web.files["/a.csv"] = Served(CONTENT)
     with monkeypatch.context() as patch:
-        patch.setattr(transfer.Progress, "moved", interrupted)
+        patch.setattr(Work, "__call__", interrupted)
         with pytest.raises(KeyboardInterrupt):
             fetch("the set", [published(web)], folder)
     came = (folder / "a.csv.part").read_bytes()
@@ -302,61 +301,36 @@ def test_a_redirect_never_leaves_https() -> None:
 # --- what is shown ----------------------------------------------------------------------------------------
 
 
-class Terminal(io.StringIO):
-    def isatty(self) -> bool:
-        return True
-
-
 @pytest.fixture
-def shown(monkeypatch: pytest.MonkeyPatch) -> Callable[[io.StringIO], io.StringIO]:
-    """Put something in the place of stderr."""
-
-    def put(stream: io.StringIO) -> io.StringIO:
-        for name in ("NO_COLOR", "FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE"):
-            monkeypatch.delenv(name, raising=False)
-        monkeypatch.setenv("TERM", "xterm")
-        monkeypatch.setattr(sys, "stderr", stream)
-        return stream
-
-    return put
+def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A pipe gets its lines at once, and work of a moment is long."""
+    monkeypatch.setattr(progress, "LINE_S", 0.02)
+    monkeypatch.setattr(progress, "PATIENCE_S", 0.05)
 
 
-def test_a_terminal_shows_size_and_rate(web: Web, folder: Path, shown: Callable[[io.StringIO], io.StringIO]) -> None:
-    web.files["/a.csv"] = Served(CONTENT)
-    stream = shown(Terminal())
+@pytest.mark.usefixtures("hurried")
+def test_a_pipe_gets_plain_lines(web: Web, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    web.files["/a.csv"] = Served(CONTENT, cuts=[CUT], pauses_s=[0.0, 0.5])
     fetch("the set", [published(web)], folder)
-    assert f"the set: downloading 300 kB to {folder}" in stream.getvalue().replace("\n", "")
-    assert "300.0/300.0 kB" in stream.getvalue()
+    told = capsys.readouterr().err
+    assert told.replace("\n", " ").replace("  ", "").startswith("the set: downloading 300 kB to")
+    assert str(folder) in told.replace("\n", "").replace(" ", "")
+    others = told.splitlines()
+    assert others[-1].startswith("the set: 33%, 100 of 300 kB, 0:0")
 
 
-def test_a_pipe_gets_plain_lines(
-    web: Web, folder: Path, shown: Callable[[io.StringIO], io.StringIO], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(transfer, "LINE_S", 0.0)
-    web.files["/a.csv"] = Served(CONTENT)
-    stream = shown(io.StringIO())
-    fetch("the set", [published(web)], folder)
-    first, *others = stream.getvalue().splitlines()
-    assert first == f"the set: downloading 300 kB to {folder}"
-    assert others[-1] == "the set: 300 kB of 300 kB"
-    assert "\x1b" not in stream.getvalue()
-
-
-def test_what_came_twice_is_counted_once(
-    web: Web, folder: Path, shown: Callable[[io.StringIO], io.StringIO], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(transfer, "LINE_S", 0.0)
+def test_what_came_twice_is_counted_once(web: Web, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    came: list[float] = []
+    monkeypatch.setattr(Work, "__call__", lambda self, done: came.append(done))
     web.files["/a.csv"] = Served(CONTENT, cuts=[CUT, 0, CUT], answers=[200, 500], ranges=False)
-    stream = shown(io.StringIO())
-    fetch("the set", [published(web)], folder)
-    assert stream.getvalue().splitlines()[-1] == "the set: 300 kB of 300 kB"
+    web.files["/b.csv"] = Served(CONTENT)
+    fetch("the set", [published(web), published(web, "b.csv")], folder)
+    assert max(came) == came[-1] == 2 * len(CONTENT)
 
 
-def test_nothing_is_shown_where_nothing_is_fetched(
-    web: Web, folder: Path, shown: Callable[[io.StringIO], io.StringIO]
-) -> None:
+def test_nothing_is_shown_where_nothing_is_fetched(web: Web, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     web.files["/a.csv"] = Served(CONTENT)
     fetch("the set", [published(web)], folder)
-    stream = shown(io.StringIO())
+    assert capsys.readouterr().err
     fetch("the set", [published(web)], folder)
-    assert stream.getvalue() == ""
+    assert capsys.readouterr().err == ""

@@ -9,7 +9,7 @@ import pytest
 from sklearn import metrics as sk
 
 from fathom.heads import METRICS
-from fathom.heads.intervals import score, scores
+from fathom.heads.intervals import Score, score, scores
 from fathom.heads.over_texts import as_texts
 
 ROWS = 300
@@ -269,6 +269,53 @@ def test_a_share_of_one_still_has_an_interval():
     perfect = score("accuracy", np.zeros(20, int), {"probability": np.array([[1.0, 0.0]] * 20)}, None, None, seed=0)
     assert perfect.value == 1
     assert 0.8 < perfect.low < 0.9
+
+
+def perfect(name: str, groups: np.ndarray | None, *, right: bool = True) -> Score:
+    """The score of 60 rows of two classes that are all right, or all wrong."""
+    truth = np.arange(60) % 2
+    return score(name, truth, {"probability": np.eye(2)[truth if right else 1 - truth]}, None, groups, seed=0)
+
+
+@pytest.mark.parametrize("name", ["accuracy", "balanced_accuracy"])
+def test_a_share_of_one_or_zero_is_known_by_as_many_rows_as_there_are_groups(name):
+    rows, grouped = perfect(name, None), perfect(name, np.arange(60) // 4)
+    assert (rows.value, rows.high) == (grouped.value, grouped.high) == (1, 1)
+    assert rows.low == pytest.approx(60 / (60 + 1.96**2), abs=1e-4)
+    assert grouped.low == pytest.approx(15 / (15 + 1.96**2), abs=1e-4)
+    wrong = perfect(name, np.arange(60) // 4, right=False)
+    assert (wrong.low, wrong.high) == (0, pytest.approx(1 - grouped.low))
+
+
+def test_a_rare_class_that_is_right_leaves_balanced_accuracy_in_doubt():
+    truth = np.repeat([0, 1], [200, 4])
+    found = score("balanced_accuracy", truth, {"probability": np.eye(2)[truth]}, None, None, seed=0)
+    assert (found.value, found.high) == (1, 1)
+    assert 0.7 < found.low < 0.85
+
+
+@pytest.mark.parametrize("name", ["macro_f1", "auc", "log_loss", "brier"])
+def test_what_resamples_cannot_tell_has_no_interval(name):
+    found = perfect(name, None)
+    assert found.value == pytest.approx(1 if METRICS.get(name).facts["higher"] else 0, abs=1e-12)
+    assert np.isnan([found.low, found.high]).all()
+
+
+def test_a_score_that_no_row_changes_is_no_end_of_the_scale():
+    found = score("auc", np.arange(60) % 2, {"probability": np.full((60, 2), 0.5)}, None, None, seed=0)
+    assert (found.value, found.low, found.high) == (0.5, 0.5, 0.5)
+
+
+@pytest.mark.slow
+def test_the_interval_of_a_share_of_grouped_rows_covers():
+    draw, covered = np.random.default_rng(11), 0
+    groups = np.repeat(np.arange(30), 8)
+    for seed in range(300):
+        right = draw.random(240) < np.repeat(draw.beta(9, 1, 30), 8)
+        probability = np.stack([right, ~right], axis=1).astype(float)
+        found = score("accuracy", np.zeros(240, int), {"probability": probability}, None, groups, seed=seed)
+        covered += found.low <= 0.9 <= found.high
+    assert 0.90 <= covered / 300 <= 0.99
 
 
 def test_one_class_has_no_auc_and_no_warning():

@@ -142,6 +142,14 @@ def test_a_vocabulary_that_does_not_repeat_is_none():
     assert Multilabel.claim(lists([["a", "b"], ["b"], ["a"], []] * 10), target=False) is not None
 
 
+def test_lists_that_repeat_what_they_hold_are_sequences_and_no_sets():
+    tags = [["O", "B", "O"], ["B", "I", "I", "O", "O"]] * 50
+    assert Multilabel.claim(lists(tags), target=True) is None
+    assert Multilabel.claim(lists([sorted(set(row)) for row in tags]), target=True) is not None
+    once = [["a", "b"]] * 99
+    assert Multilabel.claim(lists([*once, ["a", "a"]]), target=False) is not None  # a slip makes no sequence
+
+
 @pytest.mark.parametrize("separator", ["/", " ", ","])
 def test_another_sign_divides_where_that_is_said(separator):
     cells = column(["a/b c,d", "b", None])

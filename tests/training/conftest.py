@@ -19,11 +19,12 @@ SOURCE = Path(__file__).resolve().parents[2] / "src"
 
 # Dropout, batch norm, micro-batches, an end that validation decides, a cool-down and an average of weights: whatever a
 # checkpoint must hold.
-# Nothing is measured, so that a run depends on its arguments alone.
+# Nothing is measured, so that a run depends on its arguments alone; to look for wrong labels would take half its time.
 OPTIONS: dict[str, Any] = {
     "report": False,
     "seed": 3,
     "measure": False,
+    "checks": {"labels": False},
     "net": {"name": "mlp", "hidden": [24, 16], "dropout": 0.3, "norm": "batch"},
     "training": {
         "threads": 1,

@@ -142,7 +142,7 @@ def mark_phases(marks: int, dies: list[Any] | None) -> None:
         (update.Update, "__call__", "step"),
         (engine, "write_checkpoint", "save"),
         (engine.Trainer, "_evaluate", "evaluate"),
-        (fit, "_linear", "linear"),
+        (fit, "linear_model", "linear"),
         (model.Model, "save", "model"),
     ]
     for owner, name, phase in places:
@@ -250,8 +250,8 @@ def after_resume(change: Callable[[Any], None]) -> None:
 
 
 def evaluation_hangs() -> None:
-    (fit,) = modules("fathom.api.fitting")
-    fit._validate = lambda *arguments: time.sleep(10)
+    (learning,) = modules("fathom.api.learning")
+    learning._validate = lambda *arguments: time.sleep(10)
 
 
 def finish_lingers() -> None:

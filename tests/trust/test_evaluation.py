@@ -14,7 +14,7 @@ from PIL import Image
 
 import fathom
 from fathom.errors import SchemaError
-from fathom.trust.evaluation import Evaluation
+from fathom.trust.evaluation import Evaluation, evaluated
 
 ROWS = 200
 QUICK = {"budget": "60steps", "measure": False, "baseline": True, "folds": 0, "net": "mlp"}
@@ -216,6 +216,30 @@ def test_weights_and_groups_are_heeded():
     assert wrong_alone.metrics["accuracy"].value == 0
     assert sum(map(sum, wrong_alone.confusion["counts"])) == (~right).sum()
     assert {one.row for one in wrong_alone.mistakes} <= set(np.flatnonzero(~right).tolist())
+
+
+def test_mistakes_are_called_by_the_numbers_given(paid):
+    table = pa.table(cells(1))
+    plainly = paid.evaluation(table).targets["paid"].mistakes
+    called = evaluated(paid.model, table, numbers=1000 + 2 * np.arange(ROWS)).targets["paid"].mistakes
+    assert [one.row for one in called] == [1000 + 2 * one.row for one in plainly]
+    assert [one.cells for one in called] == [one.cells for one in plainly]
+
+
+def test_a_picture_is_named_by_its_file_below_the_source(tmp_path):
+    draw = np.random.default_rng(0)
+    for k in range(40):
+        place = tmp_path / "pictures" / "ab"[k % 2] / f"{k}.png"
+        place.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(draw.integers(0, 256, (8, 8, 3), dtype=np.uint8)).save(place)
+    run = fathom.fit(tmp_path / "pictures", **{**QUICK, "net": "convnet", "budget": "2steps"})
+    source = run.read(tmp_path / "pictures")
+    paths = source.parts["train"]["image"].to_pylist()
+    mistakes = run.evaluation(source).targets["label"].mistakes
+    assert mistakes
+    for one in mistakes:
+        assert one.cells == {"image": f"{one.truth}/{paths[one.row]['path'].rpartition('/')[2]}"}
+    assert plain(run.evaluation(source, private=True))["targets"]["label"]["mistakes"] == []
 
 
 def test_pictures_of_mistakes_are_small_png():

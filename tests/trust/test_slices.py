@@ -61,6 +61,23 @@ def test_a_bad_pair_is_found_and_named_by_both_conditions():
     assert found.where == f"age < {edge:g} and sex = female"
 
 
+def test_a_bad_pair_between_the_edges_of_the_search_is_told_once():
+    """Neither at other bounds, nor as a range of one of its columns that is bad by what the pair's bounds left out."""
+    told = []
+    for seed in range(8):
+        rows, draw = table(seed), np.random.default_rng(900 + seed)
+        bad = np.ones(ROWS, bool)
+        for name in ("age", "income"):
+            start = draw.uniform(0.05, 0.5)
+            low, high = np.quantile(column(rows, name), [start, start + 0.35])
+            bad &= (column(rows, name) >= low) & (column(rows, name) < high)
+        found = wrong_where(rows, bad, seed, often=0.7)
+        assert "age" in found[0].where
+        assert "income" in found[0].where
+        told.append(len(found))
+    assert told.count(1) >= 6, told
+
+
 def test_two_bad_slices_are_both_told_the_worst_first():
     rows = table()
     draw = np.random.default_rng(5)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -41,6 +42,7 @@ class Examination:
         train: rows for training; of a table larger than memory, those that were looked at.
         large: all rows for training, where the table is larger than memory; else None.
         held_out: "valid" and "test" where such rows are given, their labels as training has them.
+        places: (N,) of each of these, where its rows stand in the part of the source that they were given in.
         notes: what a person should know of the rows that are held out, one sentence each.
         findings: what the checks found in the rows as the source has them, the gravest first.
     """
@@ -49,6 +51,7 @@ class Examination:
     train: pa.Table
     large: Selection | None
     held_out: Mapping[str, pa.Table]
+    places: Mapping[str, np.ndarray]
     notes: tuple[str, ...]
     findings: tuple[Finding, ...]
 
@@ -72,7 +75,7 @@ def examine(source: Source, test: Source | None, asked: Config, say: Say, *, lim
     targets, roles = _targets(asked, source), _roles(asked, source)
     if not targets:
         roles |= dict.fromkeys(source.target, "ignore")
-    given, drawn = _bounded(source.parts, asked.seed)
+    given, places, drawn = _bounded(source.parts, asked.seed)
     given = {part: _with_groups(table, roles) for part, table in given.items()}
     large = Selection(given["train"]) if is_large(given["train"]) else None
     if large is not None:
@@ -82,8 +85,9 @@ def examine(source: Source, test: Source | None, asked: Config, say: Say, *, lim
     whole = pa.concat_tables(given.values())
     schema = Schema.infer(whole, targets, kinds=asked.kinds, roles=roles, missing=asked.missing)
     if test is not None:
-        others, more = _bounded({"test": _named_as(_only(test), source.parts["train"], say)}, asked.seed)
+        others, at, more = _bounded({"test": _named_as(_only(test), source.parts["train"], say)}, asked.seed)
         given["test"], drawn = _with_groups(others["test"], roles), (*drawn, *more)
+        places |= at
     say(columns_shown(schema.rows()))
     _check_inputs(schema, roles)
     _check_columns(schema, given)
@@ -92,14 +96,17 @@ def examine(source: Source, test: Source | None, asked: Config, say: Say, *, lim
     findings = run_checks(Examined(given["train"], schema, held_out), limit_s=limit_s, asked=asked.checks)
     for line in brief(findings):
         say(line)
-    return Examination(schema, given["train"], large, held_out, (*drawn, *notes), findings)
+    return Examination(schema, given["train"], large, held_out, places, (*drawn, *notes), findings)
 
 
-def _bounded(parts: Mapping[str, pa.Table], seed: int) -> tuple[dict[str, pa.Table], tuple[str, ...]]:
-    """The parts, those that are scored with no more rows than memory can hold, and what a person should know of it."""
-    found = {part: (table, ()) if part == "train" else bounded(table, part, seed) for part, table in parts.items()}
-    notes = tuple(note for _, told in found.values() for note in told)
-    return {part: table for part, (table, _) in found.items()}, notes
+def _bounded(
+    parts: Mapping[str, pa.Table], seed: int
+) -> tuple[dict[str, pa.Table], dict[str, np.ndarray], tuple[str, ...]]:
+    """The parts, those that are scored with no more rows than memory can hold; where these rows stand; and notes."""
+    found = {part: bounded(table, part, seed) for part, table in parts.items() if part != "train"}
+    notes = tuple(note for *_, told in found.values() for note in told)
+    places = {part: at for part, (_, at, _) in found.items()}
+    return dict(parts) | {part: table for part, (table, *_) in found.items()}, places, notes
 
 
 def _with_groups(table: pa.Table, roles: Mapping[str, str]) -> pa.Table:

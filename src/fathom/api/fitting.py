@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -15,46 +15,40 @@ import pyarrow as pa
 import torch
 import torch.nn.functional as F
 
-from fathom.api.augmenting import altered_inputs, decided, drawn_by
+from fathom.api.augmenting import altered_inputs
 from fathom.api.choosing import chosen_net, mixes_members
 from fathom.api.columns import columns_told
-from fathom.api.directory import CONFIG, LINEAR, MODEL, REPORT, START, check_directory, locked, open_directory, record
+from fathom.api.directory import CONFIG, MODEL, REPORT, START, check_directory, locked, open_directory, record
 from fathom.api.examining import Say
 from fathom.api.folding import cross_validated
-from fathom.api.large import rows_in_memory
+from fathom.api.learning import train_on
+from fathom.api.linear import linear_model
 from fathom.api.reporting import keep_cost, keep_report
 from fathom.api.rows import Rows, prepare
 from fathom.api.run import Run
 from fathom.api.starting import Start, start_of
 from fathom.api.stores import training_store
-from fathom.api.wishes import bears_bfloat16, with_wishes
+from fathom.api.wishes import with_wishes
 from fathom.config import Config
 from fathom.data import read
 from fathom.data.readers import accepted_options
-from fathom.data.store import Store, TensorStore
-from fathom.errors import ConfigError, Diverged, Interrupted, first_line
-from fathom.heads import HEADS, METRICS
+from fathom.errors import ConfigError, Interrupted, first_line
 from fathom.kinds import KINDS
 from fathom.layout import Layout, choose_layout
 from fathom.model import SKILL, Model
 from fathom.progress import shown
-from fathom.registry import Choice
 from fathom.report.cost import CostMeter
-from fathom.runtime import default_device, seed_from
+from fathom.runtime import seed_from
 from fathom.schema import Schema
 from fathom.signals import MEMBER_WEIGHT, Role
 from fathom.tracking import Followers, followed, require
 from fathom.training.budget import DEFAULT_SECONDS, Budget
-from fathom.training.engine import Outcome, Task, Trainer
+from fathom.training.engine import Outcome
 from fathom.training.hooks import Hook, Progress
-from fathom.training.plan import apply_layout
-from fathom.training.symptoms import symptoms
 
-__all__ = ["fit", "fit_rows", "layout_for", "model_for", "train_on"]
+__all__ = ["fit", "fit_rows", "layout_for", "model_for"]
 
 TRAINING, PRIVATE = "training", "private"
-FEW_ROWS, LINEAR_SEARCHES = 5000, "20steps"  # of which each look at the loss may see all
-LINEAR_STEPS, LINEAR_EPOCHS, LINEAR_BATCH = 2000, 60, 256
 
 
 def fit(
@@ -126,8 +120,8 @@ def fit_rows(
     tell(_described(model) + (f" for each of {asked.folds} folds" if asked.folds else ""))
     if (choice := chosen_net(rows.schema, asked, count)) is not None:
         tell(f"chosen: {choice.why} (--net names another)")
-    if Budget.parse(asked.budget).open_ended:
-        tell(_open_ended(watched=rows.valid is not None or bool(asked.folds)))
+    if words := _budget_words(Budget.parse(asked.budget), watched=rows.valid is not None or bool(asked.folds)):
+        tell(words)
     if out is None:
         run = _followed(model, rows, asked, None, say)
     else:
@@ -186,7 +180,7 @@ def _carried_out(model: Model, rows: Rows, asked: Config, directory: Path | None
         outcome, folds = train(model, rows, asked, directory, TRAINING), None
         if rows.valid is not None:
             model.calibrate(rows.valid)
-    linear = _linear(model, rows, asked, directory, watchers.say) if asked.baseline else None
+    linear = linear_model(model, rows, asked, directory, watchers.say) if asked.baseline else None
     scored = rows.test if folds or rows.test is not None or not asked.test else rows.valid
     if scored is not None:
         model.metrics = model.evaluate(scored, linear=linear, seed=asked.seed)
@@ -285,105 +279,12 @@ def _train_together(
     return train_on(model, learned, watched, asked, directory, watchers.hooks(TRAINING, asked), watchers.say)
 
 
-def train_on(
-    model: Model,
-    train: Store,
-    valid: TensorStore | None,
-    asked: Config,
-    directory: Path | None = None,
-    hooks: tuple[Hook, ...] = (),
-    say: Say | None = None,
-) -> Outcome:
-    """Train a network on rows that it prepared, as asked; plan, log and checkpoints go into the directory."""
-    asked = with_wishes(asked, model.layout)
-    model.network.to(default_device())
-    choices, spent_s = decided(model, train, valid, asked, directory, say)
-    task = Task(
-        model.network,
-        drawn_by(model.schema, train, choices, asked.seed, None if model.hidden is None else model.hidden.specs),
-        len(train),
-        None if valid is None else partial(_validate, model, valid, asked.monitor),
-        directory,
-        asked.seed,
-        hooks,
-        asked.measure,
-        1.0 if asked.monitor == SKILL else None,
-        bears_bfloat16(model.layout),
-    )
-    trainer = Trainer(task, **asked.training)
-    try:
-        outcome = trainer.run(Budget.parse(asked.budget).less(spent_s))
-    except Diverged:
-        _tell_symptoms(trainer.depths, say)  # which may say why
-        raise
-    _tell_symptoms(outcome.depths, say)
-    model.network.to("cpu")
-    apply_layout(model.network, channels_last=False)
-    return outcome
-
-
-def _tell_symptoms(depths: Sequence[Mapping[str, Any]], say: Say | None) -> None:
-    if say is not None:
-        for symptom in symptoms(depths):
-            say(f"warning: {symptom.words}")
-
-
-def _validate(model: Model, store: TensorStore, monitor: str) -> tuple[float, dict[str, float]]:
-    """What validation watches, larger being better, and what is logged."""
-    if monitor == SKILL:
-        skill = model.skill(store)
-        return skill, {SKILL: skill}
-    value = model.score(store, monitor)
-    return value if METRICS.get(monitor).facts["higher"] else -value, {monitor: value}
-
-
-def _linear(model: Model, rows: Rows, asked: Config, directory: Path | None, say: Say | None) -> Model | None:
-    """The linear model of the same columns and heads, trained a little while; loaded where it was trained before."""
-    place = None if directory is None else directory / LINEAR
-    if place is not None and place.exists():
-        return Model.load(place)
-    inputs, targets = rows.schema.inputs(), rows.schema.targets()
-    needs = {HEADS.get(head.name).facts["needs"] for head in model.layout.heads.values()}
-    if not inputs or needs != {"vector"}:
-        return None
-    heads = model.layout.heads if targets else None
-    plain = {kind: Choice("scale", {"clip": 0.0}) for kind, _ in inputs.values() if kind == "number"}
-    layout = choose_layout(inputs, targets, net=Choice("linear"), heads=heads)
-    branches = {key: (plain.get(inputs[key][0], chain[0]),) for key, chain in layout.branches.items()}
-    linear = Model(rows.schema, replace(layout, branches=branches), seed=seed_from("linear", asked.seed))
-    training, budget = _linear_training(rows.train.num_rows)
-    simple = replace(asked, training=training, measure=False, augment=(), budget=budget)
-    few = _few(rows)
-    valid = None if few.valid is None else linear.prepared(few.valid)
-    hooks = (Progress("linear model", ends=False),) if say else ()
-    try:
-        with training_store(linear, few, None) as train:
-            train_on(linear, train, valid, simple, None, hooks)
-    except Diverged as error:  # the network is what was asked for
-        (say or warnings.warn)(f"warning: there is no linear model to compare with: {error}")
-        return None
-    if place is not None:
-        linear.save(place)
-    return linear
-
-
-def _few(rows: Rows) -> Rows:
-    """As many rows as the linear model gets to see, where the table is larger than memory."""
-    if isinstance(rows.train, pa.Table):
-        return rows
-    return replace(rows, train=rows.train.spread(rows_in_memory(rows.train, LINEAR_STEPS * LINEAR_BATCH)))
-
-
-def _linear_training(rows: int) -> tuple[dict[str, Any], str]:
-    """Options and budget that bring a linear model near its best, penalized as scikit-learn's of two classes is."""
-    penalty = {"l2": 2 / rows, "threads": 1, "diagnostics": False}
-    if rows <= FEW_ROWS:
-        return {**penalty, "optimizer": Choice("lbfgs")}, LINEAR_SEARCHES
-    adamw = {"optimizer": Choice("adamw", {"lr": 0.01}), "schedule": Choice("cosine"), "batch_size": LINEAR_BATCH}
-    return {**penalty, **adamw}, f"{min(LINEAR_STEPS, LINEAR_EPOCHS * rows // LINEAR_BATCH)}steps"
-
-
-def _open_ended(*, watched: bool) -> str:
+def _budget_words(budget: Budget, *, watched: bool) -> str:
+    """What a person should know of a budget that does not count steps; empty for others."""
+    if budget.seconds is not None:
+        return f"budget: {budget.seconds:g} s of training; checks, linear model, scores and report come on top"
+    if not budget.open_ended:
+        return ""
     ending = "until validation stops improving" if watched else "until a usual number of steps"
     return f"budget: {ending}, at most {DEFAULT_SECONDS / 60:g} minutes (--budget sets another)"
 

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from fathom.api.splitting import MOST_REPEATED, check_count
+from fathom.column import Column, Counts
 from fathom.config import Config
 from fathom.data.duplicates import row_hashes
 from fathom.data.selection import Selection, is_large, rows_within
@@ -19,7 +20,7 @@ from fathom.errors import SchemaError
 from fathom.kinds.times import time_reader
 from fathom.progress import one_by_one
 from fathom.runtime import in_parallel, memory_limit_bytes, seed_from
-from fathom.schema import Column, Counts, Schema
+from fathom.schema import Schema
 from fathom.signals import Role
 
 __all__ = [
@@ -73,7 +74,7 @@ def fit_large(schema: Schema, rows: Selection) -> Schema:
 
 def split_large(
     rows: Selection, given: Mapping[str, pa.Table], schema: Schema, asked: Config
-) -> tuple[Selection, pa.Table | None, pa.Table | None, tuple[str, ...]]:
+) -> tuple[Selection, dict[str, pa.Table], dict[str, np.ndarray], tuple[str, ...]]:
     """Training rows, where they are; and validation and test rows, in memory and so of a bounded number.
 
     Args:
@@ -83,7 +84,8 @@ def split_large(
         asked: the shares to hold out, and the seed.
 
     Returns:
-        Rows for training, choosing and the final score, and what a person should know, one sentence each.
+        Rows for training; "valid" and "test", those that are cut off here and those given; of the former the places in
+        the table; and what a person should know, one sentence each.
 
     Raises:
         SchemaError: there are fewer groups or times than parts, or no row is left to train on.
@@ -98,14 +100,14 @@ def split_large(
         fractions = (1 - sum(wanted.values()), *wanted.values())
         train, *held_out = rows.parted(_codes(rows, schema, fractions, most, seed), len(fractions))
         parts = dict(zip(wanted, held_out, strict=True))
-    tables = {name: part.thinned(most, seed).in_memory() for name, part in parts.items()}
+    drawn = {name: part.thinned(most, seed) for name, part in parts.items()}
+    tables = {name: part.in_memory() for name, part in drawn.items()}
     notes = tuple(
         told_drawn("the table", tables[name].num_rows, name)
         for name, share in wanted.items()
         if tables[name].num_rows < max(parts[name].num_rows, share * rows.num_rows)
     )
-    tables |= given
-    return train, tables.get("valid"), tables.get("test"), (*left_out, *notes)
+    return train, tables | dict(given), {name: part.numbers for name, part in drawn.items()}, (*left_out, *notes)
 
 
 def rows_to_learn_from(
@@ -136,7 +138,7 @@ def rows_to_learn_from(
     return apart, tuple(notes)
 
 
-def bounded(table: pa.Table, name: str, seed: int) -> tuple[pa.Table, tuple[str, ...]]:
+def bounded(table: pa.Table, name: str, seed: int) -> tuple[pa.Table, np.ndarray, tuple[str, ...]]:
     """Rows that were given for choosing or for the final score; of more than memory can hold, some are drawn.
 
     Args:
@@ -145,13 +147,13 @@ def bounded(table: pa.Table, name: str, seed: int) -> tuple[pa.Table, tuple[str,
         seed: decides which are drawn.
 
     Returns:
-        The rows, and what a person should know of it.
+        The rows, their places in the table, and what a person should know of it.
     """
-    if not is_large(table):
-        return table, ()
     rows = Selection(table)
-    drawn = rows.thinned(rows_in_memory(rows, MOST_ROWS_HELD_OUT), seed_from("split", seed)).in_memory()
-    return drawn, (told_drawn(f"the {name} table", drawn.num_rows, name),)
+    if not is_large(table):
+        return table, rows.numbers, ()
+    drawn = rows.thinned(rows_in_memory(rows, MOST_ROWS_HELD_OUT), seed_from("split", seed))
+    return drawn.in_memory(), drawn.numbers, (told_drawn(f"the {name} table", drawn.num_rows, name),)
 
 
 def told_drawn(what: str, count: int, name: str) -> str:

@@ -133,7 +133,7 @@ def _told(run: Run, directory: Path, rows: Rows | None, *, private: bool) -> Tol
         scores=plain_scores(run.metrics),
         scored=count,
         folds=_plain_folds(run),
-        evaluation=_evaluation(run, scored, record, private=private),
+        evaluation=_evaluation(run, scored, record, rows, private=private),
         depths=depths,
         symptoms=[symptom.words for symptom in symptoms(depths)],
         filters=filters,
@@ -144,10 +144,14 @@ def _told(run: Run, directory: Path, rows: Rows | None, *, private: bool) -> Tol
     )
 
 
-def _evaluation(run: Run, scored: pa.Table | None, record: Record, *, private: bool) -> Record | None:
-    if scored is None or not scored.num_rows:
+def _evaluation(
+    run: Run, scored: pa.Table | None, record: Record, rows: Rows | None, *, private: bool
+) -> Record | None:
+    if scored is None or rows is None or not scored.num_rows:
         return None
-    return evaluated(run.model, scored, linear=run.linear, seed=int(record.get("seed", 0)), private=private).plain()
+    numbers = rows.numbers.get("valid" if rows.test is None else "test")
+    seed = int(record.get("seed", 0))
+    return evaluated(run.model, scored, linear=run.linear, seed=seed, private=private, numbers=numbers).plain()
 
 
 def _recorded(directory: Path) -> Record:

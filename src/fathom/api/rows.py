@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pyarrow as pa
 
 from fathom.api.choosing import folds_for
@@ -45,6 +47,8 @@ class Rows:
         findings: what the checks found in the rows as the source has them.
         folds: into how many folds ``train`` is to be cut, each to choose by once; 0 for none.
         test_source: what the test rows were read from, where that is another source.
+        numbers: of "valid" and "test" (N,) int64, each row's number, from 0, in the source that it was read from, whose
+            parts stand one after another.
         start: what the network starts from, where that is another run.
     """
 
@@ -56,6 +60,7 @@ class Rows:
     findings: tuple[Finding, ...] = ()
     folds: int = 0
     test_source: Source | None = None
+    numbers: Mapping[str, np.ndarray] = field(default_factory=dict)
     start: Start | None = None
 
 
@@ -85,7 +90,7 @@ def prepare(source: Source, test: Source | None, asked: Config, say: Say, start:
     train: pa.Table | Selection
     folds = asked.folds or 0
     if found.large is not None:
-        train, valid, test_rows, notes = split_large(found.large, held_out, schema, asked)
+        train, scored, cut, notes = split_large(found.large, held_out, schema, asked)
     else:
         kept, left_out = rows_to_learn_from(Selection(found.train), schema, held_out.values())
         train = found.train if kept.kept is None else found.train.filter(kept.kept)
@@ -93,38 +98,50 @@ def prepare(source: Source, test: Source | None, asked: Config, say: Say, start:
             folds = folds_for(schema, asked, train.num_rows)
         if folds:
             asked = replace(asked, valid=0.0)  # each fold is held out to choose by, once
-        train, valid, test_rows, notes = _split(train, held_out.get("valid"), held_out.get("test"), schema, asked)
-        notes = (*left_out, *notes)
+        train, scored, cut, notes = _split(train, held_out, schema, asked)
+        cut, notes = {part: kept.numbers[places] for part, places in cut.items()}, (*left_out, *notes)
+    valid, test_rows = scored.get("valid"), scored.get("test")
     for note in (*notes, *found.notes):
         say(f"note: {note}")
     say(f"rows: {_split_words(train, valid, test_rows, given='test' in held_out, folds=folds)}")
     fitted = schema.fit(train) if isinstance(train, pa.Table) else fit_large(schema, train)
     if test_rows is not None:
         fitted.check(test_rows)
-    return Rows(source, fitted, train, valid, test_rows, found.findings, folds, test, start)
+    numbers = {part: _first_row(source, "train") + places for part, places in cut.items()}
+    for part in held_out:
+        given = source if part == "valid" or test is None else test
+        numbers[part] = _first_row(given, part if part in given.parts else "train") + found.places[part]
+    return Rows(source, fitted, train, valid, test_rows, found.findings, folds, test, numbers, start)
+
+
+def _first_row(source: Source, part: str) -> int:
+    """The number of a part's first row in the whole source."""
+    before = list(source.parts)[: list(source.parts).index(part)]
+    return sum(source.parts[name].num_rows for name in before)
 
 
 def _split(
-    table: pa.Table, valid: pa.Table | None, test: pa.Table | None, schema: Schema, asked: Config
-) -> tuple[pa.Table, pa.Table | None, pa.Table | None, tuple[str, ...]]:
-    """Training, validation and test rows, and notes; parts that are given are used as they are."""
-    shares = {"valid": asked.valid if valid is None else 0.0, "test": asked.test if test is None else 0.0}
-    wanted = {name: share for name, share in shares.items() if share > 0}
+    table: pa.Table, given: Mapping[str, pa.Table], schema: Schema, asked: Config
+) -> tuple[pa.Table, dict[str, pa.Table], dict[str, np.ndarray], tuple[str, ...]]:
+    """Training rows; "valid" and "test", cut off or as they are given; where those cut off stood; and notes."""
+    shares = {"valid": asked.valid, "test": asked.test}
+    wanted = {name: share for name, share in shares.items() if share > 0 and name not in given}
     if not wanted or 1 < table.num_rows < FEWEST_ROWS_TO_SPLIT:
-        return table, valid, test, ()
+        return table, dict(given), {}, ()
     fractions = (1 - sum(wanted.values()), *wanted.values())
-    parts, notes = _shared_out(table, fractions, schema, seed_from("split", asked.seed), scored=int("test" in wanted))
-    cut = dict(zip(wanted, parts[1:], strict=True))
-    return parts[0], cut.get("valid", valid), cut.get("test", test), notes
+    seed = seed_from("split", asked.seed)
+    parts, places, notes = _shared_out(table, fractions, schema, seed, scored=int("test" in wanted))
+    cut, at = (dict(zip(wanted, found[1:], strict=True)) for found in (parts, places))
+    return parts[0], {**given, **cut}, at, notes
 
 
 def _shared_out(
     table: pa.Table, fractions: tuple[float, ...], schema: Schema, seed: int, *, scored: int
-) -> tuple[list[pa.Table], tuple[str, ...]]:
+) -> tuple[list[pa.Table], list[np.ndarray], tuple[str, ...]]:
     if table.num_rows == 1:
-        return _cut(table, fractions, schema), ()
-    rows, notes = split_rows(table, fractions, schema, seed, scored=scored)
-    return [table.take(pa.array(numbers)) for numbers in rows], notes
+        return _cut(table, fractions, schema), [np.zeros(1, np.int64)] * len(fractions), ()
+    places, notes = split_rows(table, fractions, schema, seed, scored=scored)
+    return [table.take(pa.array(rows)) for rows in places], places, notes
 
 
 def _cut(table: pa.Table, fractions: tuple[float, ...], schema: Schema) -> list[pa.Table]:

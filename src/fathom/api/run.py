@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import tomllib
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import asdict, replace
@@ -18,6 +19,7 @@ from fathom.api.directory import CONFIG, LINEAR, MODEL
 from fathom.api.folding import Folds, read_folds
 from fathom.api.labels import matched, unpadded
 from fathom.api.splitting import with_group
+from fathom.api.unfamiliar import unfamiliar
 from fathom.checks import Finding
 from fathom.data import Source, read
 from fathom.data.readers import accepted_options
@@ -76,6 +78,8 @@ class Run:
     def read(self, source: Any, **reading: Any) -> Source:
         """Read rows as the training rows were read: words stay words, labels take the form that training had.
 
+        The source's notes say, too, what its inputs hold that training never saw.
+
         Args:
             source: as ``fit`` takes it.
             reading: options of its reader; those of ``fit`` hold where none is given.
@@ -87,15 +91,19 @@ class Run:
         options = {**accepted_options(source, {"text": list(words), **self.reading}), **reading}
         found = read(source, **options)
         tables = {part: matched(table, labels) for part, table in found.parts.items()}
-        notes = dict.fromkeys(note for _, told in tables.values() for note in told)
+        notes = [note for _, told in tables.values() for note in told]
         parts = {part: table for part, (table, _) in tables.items()}
         if "text" in options:  # as they stand: no code that training had as a word is read as a number
             parts = {part: unpadded(table, words, options.get("missing", ())) for part, table in parts.items()}
-        return replace(found, parts=parts, notes=(*found.notes, *notes))
+        notes += [note for table in parts.values() for note in unfamiliar(self.model.schema, table)]
+        return replace(found, parts=parts, notes=tuple(dict.fromkeys((*found.notes, *notes))))
 
     def predict(self, source: Any, **reading: Any) -> pa.Table:
-        """Predict each row of a source; see ``read`` and ``Model.predict``."""
-        return self.model.predict(_one_table(self.read(source, **reading)))
+        """Predict each row of a source, with a warning for what training never saw; see ``read``, ``Model.predict``."""
+        table = _one_table(self.read(source, **reading))
+        for note in unfamiliar(self.model.schema, table):
+            warnings.warn(note, stacklevel=2)
+        return self.model.predict(table)
 
     def predictions(self, source: Any, **reading: Any) -> Iterator[pa.Table]:
         """What ``predict`` returns, some rows after another, so that neither rows nor predictions need fit into memory.

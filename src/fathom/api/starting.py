@@ -14,6 +14,7 @@ from pathlib import Path
 from torch import Tensor, nn
 
 from fathom.api.directory import MODEL, START
+from fathom.column import form_of
 from fathom.config import Config
 from fathom.ensemble import Apart, joined_weights, member_weights
 from fathom.errors import ConfigError, InputError, ModelError, listed
@@ -88,7 +89,7 @@ class Start:
 
     def named(self, schema: Schema, asked: Config) -> Config:
         """The same, with the nets and heads of this run where none was named."""
-        kinds = {_form(column) for column in schema.of_role(Role.INPUT)}
+        kinds = {form_of(column) for column in schema.of_role(Role.INPUT)}
         own = {kind: Choice.of(net) for kind, net in self.layout.named(self.schema.inputs()).items()}
         own = {place: net for place, net in own.items() if place in kinds or place in DEFAULT_BODIES}
         net = asked.net
@@ -223,10 +224,6 @@ def _tables(model: Model) -> list[tuple[str, TokenTable]]:
     network = model.network
     modules = network.named_modules() if isinstance(network, Network) else ()
     return [(f"{name}.weight", module) for name, module in modules if isinstance(module, TokenTable)]
-
-
-def _form(column: Column) -> str:
-    return str(KINDS.get(column.kind.name).facts.get("form", column.kind.name))
 
 
 def _over(before: Choice | None, named: Choice) -> Choice:

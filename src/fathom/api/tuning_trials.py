@@ -12,7 +12,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from fathom.api.fitting import model_for, train_on
+from fathom.api.fitting import model_for
+from fathom.api.learning import train_on
 from fathom.api.tuning_options import Dimension
 from fathom.api.tuning_space import Space
 from fathom.api.tuning_study import (
@@ -33,7 +34,7 @@ from fathom.data.store import TensorStore
 from fathom.errors import Diverged, InputError, Interrupted, first_line
 from fathom.runtime import StopSignal
 from fathom.schema import Schema
-from fathom.training.hooks import Hook, Moment
+from fathom.training.hooks import Hook, Moment, Progress
 
 if TYPE_CHECKING:
     import optuna
@@ -168,7 +169,9 @@ class _Bench:
         model = model_for(self._given.schema, asked, len(self._given.train))
         watch = _Watch(trial, asked.monitor, self._given, prunes=not is_default)
         train, valid = model.prepared(self._given.train), model.prepared(self._given.valid)
-        outcome = train_on(model, train, valid, asked, hooks=(watch,))
+        wanted = "" if self._given.trials is None else f" of {self._given.trials:,}"
+        shown = Progress(f"trial {trial.number}{wanted}", at_most=True, ends=False)
+        outcome = train_on(model, train, valid, asked, hooks=(shown, watch))
         if outcome.best is None:
             raise Diverged("validation gave no number")
         return outcome.best if is_higher_better(asked.monitor) else -outcome.best

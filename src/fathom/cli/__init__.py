@@ -11,6 +11,7 @@ import tempfile
 import threading
 import traceback
 from collections.abc import Sequence
+from functools import partial
 from types import FrameType
 from typing import NoReturn
 
@@ -22,7 +23,9 @@ from fathom.errors import FathomError, InputError, Interrupted
 __all__ = ["main"]
 
 OUR_OWN_BUG = FathomError.exit_status
-BROKEN_PIPE = 128 + 13  # as the shell has it for a program that SIGPIPE ended
+SIGNALLED = 128  # as the shell has it for a program that a signal ended, and the signal's number
+BROKEN_PIPE = SIGNALLED + 13
+AS_JSON = "--json"
 # What the machine refuses: no mistake of ours, and no traceback helps.
 REFUSED = {
     errno.EACCES,
@@ -53,7 +56,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
 
 def _status(arguments: Sequence[str]) -> int:
-    """Run one command; what went wrong is one line on stderr and a status."""
+    """Run one command; what went wrong is one line on stderr, with ``--json`` an object on stdout, and a status."""
+    complain = partial(_complain, arguments)
     listens = threading.current_thread() is threading.main_thread()  # no other thread may set a handler
     before = signal.signal(signal.SIGTERM, _terminate) if listens else None
     try:
@@ -61,17 +65,17 @@ def _status(arguments: Sequence[str]) -> int:
     except BrokenPipeError:
         return _close_quietly()
     except KeyboardInterrupt:
-        return _complain("stopped", 128 + signal.SIGINT)
+        return complain("stopped", SIGNALLED + signal.SIGINT)
     except Interrupted as stop:
-        return _complain(str(stop), stop.exit_status)
+        return complain(str(stop), stop.exit_status)
     except FathomError as error:
-        return _complain(f"error: {error}", error.exit_status)
+        return complain(str(error), error.exit_status)
     except click.ClickException as error:
-        return _complain(f"error: {_usage_message(error)}", InputError.exit_status)
+        return complain(_usage_message(error), InputError.exit_status)
     except Exception as error:  # noqa: BLE001 - the outermost place, where anything must become a status
         if isinstance(error, OSError) and error.errno in REFUSED:
-            return _complain(f"error: {error.filename or 'output'}: {error.strerror}", InputError.exit_status)
-        return _complain(f"error: {_own_bug_message(error)}", OUR_OWN_BUG)
+            return complain(f"{error.filename or 'output'}: {error.strerror}", InputError.exit_status)
+        return complain(_own_bug_message(error), OUR_OWN_BUG)
     finally:
         if listens:
             signal.signal(signal.SIGTERM, before)
@@ -95,10 +99,29 @@ def _run(arguments: Sequence[str]) -> int:
     return status
 
 
-def _complain(message: str, status: int) -> int:
-    """One line on stderr, whatever the message holds."""
+def _answers_in_json(arguments: Sequence[str]) -> bool:
+    """Whether a command that prints an object was asked for it, though its other arguments may be mistaken."""
+    from fathom.cli.commands import fathom
+
+    command = fathom.commands.get(arguments[0]) if arguments else None
+    options = {spelled for option in command.params for spelled in option.opts} if command is not None else ()
+    said = list(arguments)
+    return AS_JSON in options and AS_JSON in said[: said.index("--") if "--" in said else None]
+
+
+def _complain(arguments: Sequence[str], message: str, status: int) -> int:
+    """One line on stderr, whatever the message holds; an object on stdout where one was asked for."""
     line = " ".join(part.strip() for part in message.splitlines() if part.strip())
-    click.echo(harmless(f"fathom: {line}"), err=True)
+    stopped = status > SIGNALLED
+    click.echo(harmless(f"fathom: {line}" if stopped else f"fathom: error: {line}"), err=True)
+    if not _answers_in_json(arguments):
+        return status
+    import json
+
+    try:
+        click.echo(harmless(json.dumps({"error": line, "status": status}, ensure_ascii=False)))
+    except BrokenPipeError:
+        _close_quietly()
     return status
 
 

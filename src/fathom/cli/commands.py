@@ -98,6 +98,7 @@ def fit(
     and shown. Options marked * may be given several times.
     """
     from fathom.api import fit as fit_network
+    from fathom.api.directory import check_directory
     from fathom.cli import text
     from fathom.cli.settings import config_from
     from fathom.config import Config
@@ -106,6 +107,8 @@ def fit(
     report: bool | str = False if said["no_report"] else "private" if said["private"] else True
     config = config_from(said)
     asked = Config.of(config)  # mistakes are told before any data is read
+    if out is not None:
+        check_directory(Path(out), resume=resume, overwrite=overwrite)
     source = read(data, **asked.reading)
     place = out or _default_place(source.name, asked.target or source.target)
     share = config.pop("test", None)  # of rows to hold out, where no test data is given
@@ -213,7 +216,11 @@ def predict(run: str, data: str, out: str | None, *, as_json: bool, **said: Any)
 
     started = time.perf_counter()
     write = None if out is None else rows.writer_for(Path(out))
-    pieces = rows.numbered(load(run).predictions(data, **reading_from(said)))
+    trained = load(run)
+    source = trained.read(data, **reading_from(said))
+    for note in source.notes:
+        _say(f"note: {note}")
+    pieces = rows.numbered(trained.predictions(source))
     # Rows on the way to a screen or into an object are answered all before the first is shown.
     tables = None if write is not None else list(pieces)
     count = write(pieces) if write is not None else sum(table.num_rows for table in tables or ())
@@ -265,20 +272,10 @@ def compare(runs: tuple[str, ...], *, as_json: bool, **said: Any) -> None:
     from fathom.cli.settings import reading_from
 
     started = time.perf_counter()
-    directories, data = _runs_and_data(runs)
+    directories, data = comparison.runs_and_data(runs)
     found = compare_runs(directories, data, **reading_from(said))
     seconds = round(time.perf_counter() - started, 3)
     _print({**found.plain(), "seconds": seconds} if as_json else comparison.told(found))
-
-
-def _runs_and_data(places: tuple[str, ...]) -> tuple[list[str], str | None]:
-    """Runs, and last, where it is no run's or model's directory, the rows to compare them on."""
-    from fathom.api.directory import CONFIG, MODEL
-    from fathom.manifest import MANIFEST
-
-    *others, last = places
-    is_run = any((Path(last) / name).exists() for name in (MODEL, MANIFEST, CONFIG))
-    return (list(places), None) if is_run or len(places) <= 2 else (others, last)
 
 
 @fathom.command("list", short_help="List the nets, kinds, checks, data sets, ...")

@@ -3,18 +3,28 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 from fathom.api.comparing import Compared
+from fathom.api.directory import CONFIG, MODEL
 from fathom.cli.text import bold, number
 from fathom.heads.pairing import SIGNIFICANT, Comparison, Difference
+from fathom.manifest import MANIFEST
 from fathom.typeset import aligned, one_line, shortened
 
-__all__ = ["told"]
+__all__ = ["runs_and_data", "told"]
 
 TESTS = {
     "mcnemar": "p by McNemar's exact test",
     "bootstrap": "p by the paired bootstrap",
 }
+
+
+def runs_and_data(places: tuple[str, ...]) -> tuple[list[str], str | None]:
+    """Runs, and last, where it is no run's or model's directory, the rows to compare them on."""
+    *others, last = places
+    is_run = any((Path(last) / name).exists() for name in (MODEL, MANIFEST, CONFIG))
+    return (list(places), None) if is_run or len(places) <= 2 else (others, last)
 
 
 def told(found: Compared) -> str:

@@ -18,7 +18,9 @@ def as_json(command: Command) -> Command:
 def reading(command: Command) -> Command:
     """The options that say how a source is to be read."""
     for option in (
-        click.option("--lines", is_flag=True, help="A .txt is a row a line, not one document."),
+        click.option(
+            "--lines", is_flag=True, help="A .txt is a row a line, not one document; in a folder its name is the label."
+        ),
         click.option("--text", multiple=True, metavar="COLUMN", help="Read it as text, as its cells stand. *"),
         click.option(
             "--missing", multiple=True, metavar="[COLUMN=]WORD", help="What a cell holds that is not known. *"

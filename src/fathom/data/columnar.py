@@ -15,7 +15,7 @@ from fathom.data.readers import READERS
 from fathom.data.source import IMAGE_TYPE, Source, source_of_file
 from fathom.data.spool import Spool, is_large_file
 from fathom.errors import SourceError
-from fathom.progress import Work
+from fathom.progress import BYTES, Work, one_by_one
 
 __all__ = ["ArrowStream", "read_arrow", "read_parquet", "read_stream", "source_of_table", "unfolded"]
 
@@ -58,12 +58,23 @@ def read_arrow(place: Path) -> Source:
         is_file = file.read(6) == b"ARROW1"
         file.seek(0)
         reader = pa.ipc.open_file(file) if is_file else pa.ipc.open_stream(file)
+        batches = _batches_of_file(reader) if is_file else _batches_of_stream(reader, file)
         if not large:
-            return source_of_table(reader.read_all(), place)
-        batches = map(reader.get_batch, range(reader.num_record_batches)) if is_file else reader
+            return source_of_table(pa.Table.from_batches(batches, reader.schema), place)
         if is_file and _is_usable_as_it_is(reader):
             return source_of_table(reader.read_all(), place)
         return source_of_pieces(_pieces(batches), place)
+
+
+def _batches_of_file(reader: pa.ipc.RecordBatchFileReader) -> Iterator[pa.RecordBatch]:
+    return map(reader.get_batch, one_by_one(range(reader.num_record_batches), "reading", "parts"))
+
+
+def _batches_of_stream(reader: pa.ipc.RecordBatchStreamReader, file: pa.NativeFile) -> Iterator[pa.RecordBatch]:
+    with Work("reading", file.size(), BYTES) as done:
+        for batch in reader:
+            yield batch
+            done(file.tell())
 
 
 def _is_usable_as_it_is(reader: pa.ipc.RecordBatchFileReader) -> bool:

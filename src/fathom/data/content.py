@@ -79,10 +79,12 @@ BINARY = (
 )
 """Tried in this order. None of them begins as a text would."""
 
+# A header may begin with a name in angle brackets, even with "<script>": what follows it tells a page.
 PAGES = (
     _binary(
         "an HTML page, not data",
-        rb"<!doctype html|<html|<head|<body|<script",
+        rb"<!doctype html|<(html|head|body)(\s[^>]*)?>(?![\",;\t|])"
+        rb"|<script[\s>].*(<(html|head|body)[\s>]|</script>\s*$)",
         "download the file that the page links to",
     ),
     _binary("an XML document", rb"<\?xml", SAVE),

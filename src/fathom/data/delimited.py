@@ -21,6 +21,7 @@ from fathom.data.quotes import row_words
 from fathom.data.readers import READERS
 from fathom.data.source import Source, source_of_file
 from fathom.data.spool import Spool, is_large_file
+from fathom.data.tagged import is_tagged, read_tagged
 from fathom.data.types import ColumnType, Evidence, as_it_stands, cast, decide, evidence, file_mark, merge
 from fathom.errors import SourceError, listed, unknown_name
 from fathom.progress import one_by_one
@@ -31,6 +32,9 @@ __all__ = ["column_types", "read_delimited"]
 
 GROWTH = 1.5
 """How much more memory the cells of a file take than its bytes: each has an offset."""
+
+TAGGED = (".tsv", ".tsv.gz")
+"""Files that may hold a token and its tag a line, and blank lines that mean something."""
 
 STRETCH_BYTES = 1 << 20
 
@@ -62,6 +66,8 @@ def read_delimited(
             numbers, or there is nothing in it; the message names the row.
     """
     said = replace(Asked(header, columns), skip_rows=skip_rows)
+    if place.name.lower().endswith(TAGGED) and said == Asked() and is_tagged(place):
+        return read_tagged(place)
     options = {"missing": missing, "text": text, "decimal": decimal}
     if is_large_file(place, GROWTH):
         spool = Spool(place, {"asked": said, **options})

@@ -6,14 +6,14 @@ import hashlib
 import os
 import shutil
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
-from fathom.data.transfer import Broken, Offline, Progress, Refused, stream
+from fathom.data.transfer import Broken, Offline, Refused, stream
 from fathom.errors import SourceError
+from fathom.progress import BYTES, Work, shown, tell
 from fathom.runtime import exclusive, fsync_directory
 
 __all__ = ["RemoteFile", "fetch"]
@@ -98,18 +98,31 @@ def _sha256(path: Path) -> str:
 
 
 def _fetch_missing(title: str, missing: Sequence[RemoteFile], folder: Path) -> None:
-    total_bytes = sum(file.size_bytes for file in missing)
-    with Progress(title, total_bytes) as progress, exclusive(folder, partial(progress.tell, WAITING)):
+    """Fetch what is lacking, which is shown even where nobody asked for progress: it takes the user's time and disk."""
+    with shown(), exclusive(folder, lambda: tell(f"{title}: {WAITING}")):
         left = [file for file in missing if not _is_there(file, folder)]  # another process may have been faster
         _check_room(title, left, folder)
-        progress.begins(sum(file.size_bytes for file in left), folder)
-        for number, file in enumerate(left):
-            try:
-                _fetch_one(file, folder / file.name, progress)
-            except Offline as error:
-                raise SourceError(f"{title}: no network ({error}); {_by_hand(left[number:], folder)}") from error
-            except (Broken, Refused) as error:
-                raise SourceError(f"{title}: {error}; {_by_hand([file], folder)}") from error
+        total_bytes, before_bytes = sum(file.size_bytes for file in left), 0
+        if left:
+            tell(f"{title}: downloading {_told_size(total_bytes)} to {folder}")
+        with Work(title, total_bytes, BYTES) as done:
+            for number, file in enumerate(left):
+                try:
+                    _fetch_one(file, folder / file.name, _beyond(before_bytes, done))
+                except Offline as error:
+                    raise SourceError(f"{title}: no network ({error}); {_by_hand(left[number:], folder)}") from error
+                except (Broken, Refused) as error:
+                    raise SourceError(f"{title}: {error}; {_by_hand([file], folder)}") from error
+                before_bytes += file.size_bytes
+
+
+def _beyond(before_bytes: int, done: Work) -> Callable[[int], None]:
+    """Tells the work what has come of one file, which others stand before."""
+    return lambda come_bytes: done(before_bytes + come_bytes)
+
+
+def _told_size(size_bytes: int) -> str:
+    return f"{size_bytes / 1e6:,.1f} MB" if size_bytes >= 1e6 else f"{size_bytes / 1e3:,.0f} kB"
 
 
 def _check_room(title: str, files: Sequence[RemoteFile], folder: Path) -> None:
@@ -130,14 +143,14 @@ def _by_hand(files: Sequence[RemoteFile], folder: Path) -> str:
     return f"to go on without it, put into {folder} by hand: {told}"
 
 
-def _fetch_one(file: RemoteFile, path: Path, progress: Progress) -> None:
+def _fetch_one(file: RemoteFile, path: Path, came: Callable[[int], None]) -> None:
     """Transfer one file, trying again what may pass, and give it its name when its hash is right."""
     failures, is_second = 0, False
     while True:
         part = _Part(_part_of(path), file.size_bytes)
         before_bytes = part.size_bytes
         try:
-            stream(file.url, part, progress)
+            stream(file.url, part, came)
         except Broken as error:
             gained = part.size_bytes - before_bytes >= PROGRESS_BYTES
             failures = 1 if gained else failures + 1

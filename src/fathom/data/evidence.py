@@ -110,9 +110,12 @@ def evidence(cells: pa.ChunkedArray, missing: Sequence[str] = ()) -> Evidence:
 
 def _plain(values: pa.Array, num_cells: int, missing: Sequence[str]) -> Evidence | None:
     """The evidence of a column of plain numbers without more ado, as most are; None where it is another."""
-    if not _all_match(values, DECIMAL) or (missing and pc.any(pc.is_in(values, pa.array(missing))).as_py()):
+    whole = _all_match(values, INTEGER)  # looked for first, since then they need not be looked at as decimals
+    if not (whole or _all_match(values, DECIMAL)):
         return None
-    form, may_group = _plain_form(values)
+    if missing and pc.any(pc.is_in(values, pa.array(missing))).as_py():
+        return None
+    form, may_group = _plain_form(values, whole=whole)
     if form in ("long", "infinite"):
         return None
     numbers = values.slice(0, SOME_NUMBERS).to_pylist()
@@ -126,9 +129,9 @@ def _plain(values: pa.Array, num_cells: int, missing: Sequence[str]) -> Evidence
     )
 
 
-def _plain_form(numbers: pa.Array) -> tuple[str, bool]:
+def _plain_form(numbers: pa.Array, *, whole: bool) -> tuple[str, bool]:
     """The form of plain numbers, taken together, and whether each point in them may divide groups."""
-    if not _all_match(numbers, INTEGER):
+    if not whole:
         return "infinite" if _may_overflow(numbers) else "decimal", _all_match(numbers, LIKE_A_GROUP)
     if pc.max(pc.binary_length(numbers)).as_py() > SURE_INT64_DIGITS:
         return "long", True
@@ -235,7 +238,7 @@ class _Sorter:
         self._give_form(numbers, before[~np.isin(before, self.at)])
 
     def _give_form(self, numbers: pa.Array, places: np.ndarray) -> None:
-        form, may_group = _plain_form(numbers)
+        form, may_group = _plain_form(numbers, whole=_all_match(numbers, INTEGER))
         self.points_may_group = self.points_may_group and may_group
         if form == "long":
             self.forms[places] = _integer_forms(numbers)

@@ -50,8 +50,19 @@ def check_any_picture(folder: Folder) -> None:
     if not folder.folders:
         names = listed(path.name for path in folder.files) or "nothing"
         raise SourceError(f"{folder.path}: no pictures and no table in this folder; it holds {names} ({_allowed()})")
-    inside = listed((found.path.name for found in folder.folders), 6)
+    inside = listed((found.path.relative_to(folder.path).as_posix() for found in _to_name(folder)), 6)
+    if not inside:
+        raise SourceError(f"{folder.path}: no pictures and no table in this folder or those in it ({_allowed()})")
     raise SourceError(f"{folder.path}: no pictures, and no table at its top{_to_read(folder)}; name one of: {inside}")
+
+
+def _to_name(folder: Folder) -> list[Folder]:
+    """The folders in a folder, the uppermost ones of a few levels, that hold files to read."""
+    found, inside = [], folder.folders
+    for _ in range(DEEPEST_CLASSES):
+        found += [below for below in inside if files_to_read(below)]
+        inside = tuple(deeper for below in inside if not files_to_read(below) for deeper in below.folders)
+    return found
 
 
 def has_pictures(folder: Folder) -> bool:

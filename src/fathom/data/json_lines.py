@@ -11,7 +11,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from fathom.data.columnar import source_of_table
-from fathom.data.encoding import first_bytes
+from fathom.data.encoding import first_bytes, open_bytes
 from fathom.data.json_objects import JSON_BLANKS, as_parsed, is_array, table_of_objects, text_note
 from fathom.data.json_stream import FALLBACK_ENCODING, UTF16_MARKS, spooled_lines
 from fathom.data.questions import may_hold_questions, questions_in_json
@@ -47,7 +47,7 @@ def read_json_lines(place: Path) -> Source:
     """
     if is_large_file(place, GROWTH) and not _is_one_array(place):
         return _read_large(place)
-    with pa.input_stream(place) as stream:
+    with open_bytes(place) as stream:
         data, notes = decoded(bytes(stream.read()), place)
     check_filled(data, place)
     if may_hold_questions(data):

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from fathom.errors import SourceError
+from fathom.progress import one_by_one
 
 __all__ = ["JSON_BLANKS", "as_parsed", "check_sort_of_cell", "is_array", "lines_of", "table_of_objects", "text_note"]
 
@@ -104,14 +105,15 @@ def text_note(name: str) -> str:
 
 def lines_of(data: bytes, place: Path, first: int = 1) -> Iterator[tuple[str, dict[str, Any]]]:
     """Each line that is not blank, as an object, with its place for messages."""
-    for number, line in enumerate(data.split(b"\n"), start=first):
+    for number, line in enumerate(one_by_one(data.split(b"\n"), "reading", "lines"), start=first):
         if line.strip(JSON_BLANKS):
             where = f"line {number}"
             yield where, _object(_loaded(line, where, place), where, place)
 
 
 def _array(data: bytes, place: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    for number, found in enumerate(_loaded(data, "the array", place), start=1):
+    items = _loaded(data, "the array", place)
+    for number, found in enumerate(one_by_one(items, "reading", "objects"), start=1):
         where = f"item {number}"
         yield where, _object(found, where, place)
 

@@ -174,7 +174,22 @@ def reader_of_file(place: Path) -> Entry:
             check_content(place, suffix)
             return reader
     check_content(place, "")
-    raise SourceError(f"{place}: no reader for such a file (allowed endings: {', '.join(sorted(known))})")
+    raise SourceError(
+        f"{place}: no reader for such a file (allowed endings: {', '.join(sorted(known))}){_with_partner(place, list(known))}"
+    )
+
+
+def _with_partner(place: Path, known: Sequence[str]) -> str:
+    """What to type for a text beside which stands one of the same name and another ending."""
+    stem = place.name.partition(".")[0]
+    beside = sorted(path.name for path in place.parent.iterdir() if path.name.partition(".")[0] == stem)
+    partners = [name for name in beside if name != place.name and not name.lower().endswith(tuple(known))]
+    if not partners:
+        return ""
+    return (
+        f"; if its lines belong to those of {partners[0]}, name {place.name}+{partners[0]}; if the endings are "
+        "classes, name the folder, and --lines"
+    )
 
 
 def reader_of_folder(place: Path) -> Entry:

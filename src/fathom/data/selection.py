@@ -54,6 +54,11 @@ class Selection:
         return self.table.num_rows if self.kept is None else pc.sum(self.kept).as_py() or 0
 
     @property
+    def numbers(self) -> np.ndarray:
+        """(R,) int64, the place in the table of each of the selected rows."""
+        return np.arange(self.table.num_rows) if self.kept is None else np.flatnonzero(np.asarray(self.kept))
+
+    @property
     def column_names(self) -> list[str]:
         names: list[str] = self.table.column_names
         return names

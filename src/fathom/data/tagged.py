@@ -10,12 +10,12 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from fathom.data.encoding import sound_text
+from fathom.data.encoding import first_bytes, sound_text
 from fathom.data.readers import READERS
 from fathom.data.source import Source, source_of_file
 from fathom.errors import SourceError
 
-__all__ = ["holds_tags", "read_tagged", "tagged_in_text"]
+__all__ = ["holds_tags", "is_tagged", "read_tagged", "tagged_in_text"]
 
 ENDINGS = (".conll", ".conll.gz", ".iob", ".iob2", ".bio")
 NEW_DOCUMENT = "-DOCSTART-"
@@ -48,6 +48,11 @@ def holds_tags(text: str) -> bool:
     ends = sum(not after and bool(before) for before, after in pairwise(lines))
     tags = {cells[-1] for cells in rows}
     return ends > 0 and all(len(cells) > 1 for cells in rows) and len(tags) > 1 and all(map(IOB.fullmatch, tags))
+
+
+def is_tagged(place: Path) -> bool:
+    """Whether a file begins as such a text does; as ``holds_tags``."""
+    return holds_tags(first_bytes(place, HEAD_CHARACTERS).decode("utf-8", "ignore"))
 
 
 def tagged_in_text(text: str, place: Path, notes: tuple[str, ...]) -> Source:

@@ -1,22 +1,20 @@
-"""One transfer over HTTP: asked for from where the last one broke off, bounded in size and time, and shown."""
+"""One transfer over HTTP: asked for from where the last one broke off, bounded in size and time."""
 
 from __future__ import annotations
 
 import http.client
 import re
 import ssl
-import sys
-import time
 import urllib.request
+from collections.abc import Callable
 from contextlib import AbstractContextManager
-from pathlib import Path
 from typing import Any, Protocol
 from urllib.error import HTTPError, URLError
 from urllib.parse import urljoin, urlsplit
 
 from fathom import __version__
 
-__all__ = ["Broken", "Offline", "Progress", "Refused", "stream"]
+__all__ = ["Broken", "Offline", "Refused", "stream"]
 
 TIMEOUT_S = 30.0
 """For a connection, and for each piece that comes over it."""
@@ -32,7 +30,6 @@ CUT = (ConnectionResetError, ConnectionAbortedError, BrokenPipeError, ssl.SSLErr
 
 UNSATISFIABLE = 416
 CONTENT_RANGE = re.compile(r"bytes (\d+)-\d+/(\d+|\*)")
-LINE_S = 30.0  # between lines, where no terminal shows the bar
 
 
 class Broken(Exception):
@@ -63,100 +60,31 @@ class Part(Protocol):
     def append(self, block: bytes) -> None: ...
 
 
-class Progress:
-    """A bar with the rate and the time left, on stderr; without a terminal, a line now and then.
-
-    Args:
-        title: what is downloaded, in front of the bar.
-        total_bytes: its size.
-    """
-
-    def __init__(self, title: str, total_bytes: int) -> None:
-        self._title, self._total_bytes = title, total_bytes
-        self._told_s = time.monotonic()
-
-    def __enter__(self) -> Progress:
-        from rich import progress
-        from rich.console import Console
-
-        console = Console(stderr=True)
-        self._bar = progress.Progress(
-            progress.TextColumn("{task.description}"),
-            progress.BarColumn(20),
-            progress.DownloadColumn(),
-            progress.TransferSpeedColumn(),
-            progress.TextColumn("left"),
-            progress.TimeRemainingColumn(),
-            console=console,
-            disable=not console.is_terminal,
-            transient=True,
-        )
-        self._bar.start()
-        self._task = self._bar.add_task(self._title, total=self._total_bytes)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._bar.stop()
-
-    def begins(self, total_bytes: int, folder: Path) -> None:
-        """Say how much is downloaded, and where it goes."""
-        self._bar.update(self._task, total=total_bytes)
-        if total_bytes:
-            self.tell(f"downloading {_told_size(total_bytes)} to {folder}")
-
-    def moved(self, size_bytes: int) -> None:
-        """Note that so much more has come, or, below zero, was for nothing."""
-        self._bar.advance(self._task, size_bytes)
-        if self._bar.disable and time.monotonic() - self._told_s > LINE_S:
-            self._told_s = time.monotonic()
-            task = self._bar.tasks[0]
-            self.tell(f"{_told_size(task.completed)} of {_told_size(task.total or 0)}")
-
-    def tell(self, words: str) -> None:
-        """Write a line, above the bar where there is one."""
-        if self._bar.disable:
-            sys.stderr.write(f"{self._title}: {words}\n")
-            sys.stderr.flush()
-        else:
-            self._bar.console.print(f"{self._title}: {words}", markup=False, highlight=False)
-
-
-def _told_size(size_bytes: float) -> str:
-    return f"{size_bytes / 1e6:,.1f} MB" if size_bytes >= 1e6 else f"{size_bytes / 1e3:,.0f} kB"
-
-
-def stream(url: str, part: Part, progress: Progress) -> None:
+def stream(url: str, part: Part, came: Callable[[int], None]) -> None:
     """Ask for what a part lacks of a file, and append it.
 
     Args:
         url: of the file, http or https.
         part: what has come already; complete afterwards.
-        progress: is told what comes.
+        came: is told how much of the file is there, again and again.
 
     Raises:
         Broken: another try may bring the rest; what came is in the part.
         Offline: no server could be reached.
         Refused: there is no such file, or it has another size.
     """
-    progress.moved(part.size_bytes)
+    came(part.size_bytes)
     if part.size_bytes == part.whole_bytes:
         return
-    shown_bytes = part.size_bytes
-    try:
-        with _asked(url, part) as response:
-            _settle_start(response, url, part)
-            progress.moved(part.size_bytes - shown_bytes)
-            shown_bytes = part.size_bytes
-            with part.appending():
-                while block := _next_block(response, url, part):
-                    part.append(block)
-                    shown_bytes += len(block)
-                    progress.moved(len(block))
-        if part.size_bytes < part.whole_bytes:
-            raise Broken(f"{url} broke off at {part.size_bytes:,} of {part.whole_bytes:,} bytes")
-    except Broken:
-        progress.moved(-shown_bytes)  # the next try counts what is there
-        raise
+    with _asked(url, part) as response:
+        _settle_start(response, url, part)
+        came(part.size_bytes)
+        with part.appending():
+            while block := _next_block(response, url, part):
+                part.append(block)
+                came(part.size_bytes)
+    if part.size_bytes < part.whole_bytes:
+        raise Broken(f"{url} broke off at {part.size_bytes:,} of {part.whole_bytes:,} bytes")
 
 
 def _asked(url: str, part: Part) -> Any:

@@ -22,7 +22,6 @@ from fathom.signals import Loss, Prediction, Ragged, Signal, SignalSpec, TextSpe
 __all__ = ["Generate"]
 
 LOGITS_AT_ONCE = 1 << 21  # what a cache bears, where no gradient needs them all
-NOT_TOLD = -100
 
 
 @HEADS.register(
@@ -32,6 +31,7 @@ NOT_TOLD = -100
     metrics=(
         "perplexity",
         "token_loss",
+        "token_accuracy",
         "bits_per_character",
         "bleu",
         "chrf",
@@ -80,8 +80,9 @@ class Generate(Head):
     def loss(self, signal: Signal, target: Tensor | Ragged, weight: Tensor | None) -> Loss:
         """target B rows of begin, tokens, end: each token but the first is told from those before it."""
         assert isinstance(target, Ragged)
-        costs, rows = self._costs(signal, target, self.label_smoothing)
+        state, labels, rows = self._states(signal, target)
         of_rows = row_weights(weight, signal.members)
+        costs = self._cross_entropy(state, labels)
         total = costs.sum() if of_rows is None else (costs * of_rows[rows]).sum()
         return Loss(total, self.weigh_members(target, weight, signal.members))
 
@@ -109,28 +110,31 @@ class Generate(Head):
                 break
         return {"ids": ids}
 
+    @torch.no_grad()
     def measured(self, signal: Signal, target: Tensor | Ragged) -> Prediction:
-        """How well each true text is told: ``nll`` (B,) of its tokens, ``tokens`` (B,), and these, ``told`` (B, T)."""
+        """The prediction, where something comes in, and how well the true text was told.
+
+        That is ``nll`` (B,) of its tokens, ``tokens`` (B,) how many, ``right`` (B,) how many of them were the likeliest,
+        and these themselves, ``told`` (B, T).
+        """
         assert isinstance(target, Ragged)
-        costs, rows = self._costs(signal, target, 0.0)
-        members, count = signal.members, len(target)
-        if members > 1:
-            costs = math.log(members) - (-costs.unflatten(0, (members, -1))).logsumexp(0)
-            rows = rows[: len(costs)]
-        nll = costs.new_zeros(count, dtype=torch.float32).index_add_(0, rows, costs.float())
         told, _ = target.padded(self.spec.end)
         told = F.pad(told[:, 1:], (0, max(0, self.spec.length - told.shape[1] + 1)), value=self.spec.end)
-        return {"nll": nll, "tokens": (target.lengths - 1).clamp(min=0), "told": told}
+        labels = (target.lengths - 1).clamp(min=0)
+        found = {**self._told_well(signal, target), "tokens": labels, "told": told}
+        return {**self.predict(signal), **found} if self.asks else found
 
     def combined(self, predictions: Sequence[Prediction]) -> Prediction:
         """The answer that most give, else the first; how well the truth is told is averaged, as chances."""
         found = dict(predictions[0])
-        answers = torch.stack([prediction["ids"] for prediction in predictions])  # (M, B, T)
-        agreeing = (answers.unsqueeze(0) == answers.unsqueeze(1)).all(3).sum(0)  # (M, B)
-        found["ids"] = answers[agreeing.argmax(0), torch.arange(answers.shape[1], device=answers.device)]
+        if "ids" in found:
+            answers = torch.stack([prediction["ids"] for prediction in predictions])  # (M, B, T)
+            agreeing = (answers.unsqueeze(0) == answers.unsqueeze(1)).all(3).sum(0)  # (M, B)
+            found["ids"] = answers[agreeing.argmax(0), torch.arange(answers.shape[1], device=answers.device)]
         if "nll" in found:
             costs = torch.stack([prediction["nll"] for prediction in predictions])
             found["nll"] = math.log(len(predictions)) - (-costs).logsumexp(0)
+            found["right"] = torch.stack([prediction["right"] for prediction in predictions]).float().mean(0)
         return found
 
     @property
@@ -156,8 +160,8 @@ class Generate(Head):
         voice = Voice(self.table, self.net, self._logits, signal.members)
         return Teller(voice, rows, self.memory(signal), capacity)
 
-    def _costs(self, signal: Signal, target: Ragged, smoothing: float) -> tuple[Tensor, Tensor]:
-        """The cross-entropy of each label of each member's rows, (L,), and which row it is of, (L,) from 0 to M·B."""
+    def _states(self, signal: Signal, target: Ragged) -> tuple[Tensor, Tensor, Tensor]:
+        """Of each label of each member's rows the state (L, D) that tells it, itself (L,), and its row (L,) of M·B."""
         ids, there = target.padded(self.spec.pad)
         if ids.shape[1] < 2:
             ids, there = (F.pad(part, (0, 2 - part.shape[1])) for part in (ids, there))
@@ -165,17 +169,34 @@ class Generate(Head):
         state = self.net(self.table(ids[:, :-1]), self.memory(signal))
         rows = torch.arange(len(ids), device=ids.device).unsqueeze(1).expand(there.shape)
         if bool(there.all()):
-            state, labels, rows = state.flatten(0, 1), ids[:, 1:].flatten(), rows.flatten()
-        else:
-            state, labels, rows = state[there], ids[:, 1:][there], rows[there]
-        return self._cross_entropy(state, labels, smoothing), rows
+            return state.flatten(0, 1), ids[:, 1:].flatten(), rows.flatten()
+        return state[there], ids[:, 1:][there], rows[there]
 
-    def _cross_entropy(self, state: Tensor, labels: Tensor, smoothing: float) -> Tensor:
+    def _cross_entropy(self, state: Tensor, labels: Tensor) -> Tensor:
         """state (L, D), labels (L,) to (L,)."""
-        size = max(1, len(labels) if torch.is_grad_enabled() else LOGITS_AT_ONCE // self.spec.size)
+        size = max(1, len(labels)) if torch.is_grad_enabled() else self._at_once
         parts = zip(state.split(size), labels.split(size), strict=True)
+        smoothing = self.label_smoothing
         costs = [F.cross_entropy(self._logits(s), l, label_smoothing=smoothing, reduction="none") for s, l in parts]
         return torch.cat(costs)
+
+    def _told_well(self, signal: Signal, target: Ragged) -> Prediction:
+        """``nll`` and ``right`` of each row, (B,), by the chances that members tell on average."""
+        state, labels, rows = self._states(signal, target)
+        members, count = signal.members, len(target)
+        states, first = state.unflatten(0, (members, -1)), len(labels) // members
+        nll, right = state.new_zeros(count), state.new_zeros(count)
+        for part in torch.arange(first, device=state.device).split(self._at_once):
+            told = torch.stack([self._logits(one[part]).log_softmax(1) for one in states]).logsumexp(0)
+            label, row = labels[part], rows[part]
+            nll.index_add_(0, row, math.log(members) - told.gather(1, label.unsqueeze(1)).squeeze(1))
+            right.index_add_(0, row, (told.argmax(1) == label).to(right.dtype))
+        return {"nll": nll, "right": right}
+
+    @property
+    def _at_once(self) -> int:
+        """How many tokens' logits are there together, where no gradient needs them all."""
+        return max(1, LOGITS_AT_ONCE // self.spec.size)
 
     def _logits(self, state: Tensor) -> Tensor:
         """(L, D) to (L, V)."""

@@ -62,8 +62,8 @@ class Head(nn.Module, ABC):
         """Tensors of (B, ...), averaged over members."""
 
     def measured(self, signal: Signal, target: Tensor | Ragged) -> Prediction:
-        """What metrics take beside the prediction, and only the truth shows, (B, ...): how likely it is told, say."""
-        return {}
+        """What metrics take, (B, ...): the prediction, and what only the truth shows, such as how likely it was told."""
+        return self.predict(signal)
 
     def combined(self, predictions: Sequence[Prediction]) -> Prediction:
         """The prediction of several such heads together: the mean of theirs."""

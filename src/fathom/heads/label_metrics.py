@@ -37,7 +37,7 @@ def label_macro_f1(truth: np.ndarray, prediction: Values, weight: np.ndarray) ->
     return mean_of_known(share(2 * hits, named))
 
 
-@METRICS.register("subset_accuracy", higher=True, share=True)
+@METRICS.register("subset_accuracy", higher=True, share="rows")
 def subset_accuracy(truth: np.ndarray, prediction: Values, weight: np.ndarray) -> np.ndarray:
     """The share of rows of which every label is right."""
     right = (truth[:, :-1] == prediction["chosen"]).all(axis=1) & (truth[:, -1] == 0)

@@ -24,13 +24,13 @@ CALIBRATION_BINS = 15
 Values = Mapping[str, np.ndarray]
 
 
-@METRICS.register("accuracy", higher=True, share=True)
+@METRICS.register("accuracy", higher=True, share="rows")
 def accuracy(truth: np.ndarray, prediction: Values, weight: np.ndarray) -> np.ndarray:
     """The share of rows whose likeliest class is theirs."""
     return mean(prediction["probability"].argmax(axis=1) == truth, weight)
 
 
-@METRICS.register("balanced_accuracy", higher=True)
+@METRICS.register("balanced_accuracy", higher=True, share="classes")
 def balanced_accuracy(truth: np.ndarray, prediction: Values, weight: np.ndarray) -> np.ndarray:
     """The mean over classes of the share of their rows that are given it: rare classes count as much as common ones."""
     classes, place = np.unique(truth, return_inverse=True)

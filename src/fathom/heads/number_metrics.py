@@ -60,7 +60,7 @@ def pinball(truth: np.ndarray, prediction: Values, weight: np.ndarray) -> np.nda
     return mean(np.mean(losses, axis=0), weight)
 
 
-@METRICS.register("coverage", higher=True, share=True)
+@METRICS.register("coverage", higher=True, share="rows")
 def coverage(truth: np.ndarray, prediction: Values, weight: np.ndarray) -> np.ndarray:
     """The share of rows whose truth lies between the lowest and the highest quantile."""
     quantiles = list(quantiles_of(prediction).values())

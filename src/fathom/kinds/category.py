@@ -99,6 +99,13 @@ class Category(Kind):
         known: dict[str, Tensor | Ragged] = {"": torch.from_numpy(codes + 1).unsqueeze(1)}
         return {**known, UNSEEN: torch.from_numpy(unseen)} if unseen.any() else known
 
+    def unknown(self, column: pa.ChunkedArray) -> np.ndarray:
+        cells = self._cast(_plain(column))
+        if self._buckets:  # whatever comes falls into one
+            return np.zeros(len(cells), bool)
+        strange: np.ndarray = pc.invert(pc.is_in(cells, value_set=self._known)).to_numpy(zero_copy_only=False)
+        return strange & cells.is_valid().to_numpy(zero_copy_only=False)
+
     def truth(self, encoded: Tensor | Ragged) -> np.ndarray | None:
         """(N,) int64, -1 where missing or never seen."""
         assert isinstance(encoded, Tensor)

@@ -114,7 +114,7 @@ class Kind(ABC):
         Raises:
             SchemaError: a value of this kind cannot be cut.
         """
-        raise SchemaError(f"one row of kind {cls.__name__.lower()!r} cannot be split; at least 10 rows are needed")
+        raise SchemaError("the data has one row, too few to learn from; at least 10 rows are needed")
 
     @property
     @abstractmethod
@@ -136,6 +136,14 @@ class Kind(ABC):
     def values(self, prediction: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """A head's prediction in the numbers that metrics take."""
         return dict(prediction)
+
+    def unknown(self, column: pa.ChunkedArray) -> np.ndarray:
+        """(N,) bool: which cells hold a value that this kind does not know from training; of most kinds none.
+
+        Raises:
+            SchemaError: a cell fits no value of this kind.
+        """
+        return np.zeros(len(column), bool)
 
     def samples(self, encoded: Tensor | Ragged) -> Samples:
         """What is counted as one sample where this kind is the target: a row, unless the kind says windows."""

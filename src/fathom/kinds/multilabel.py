@@ -25,6 +25,7 @@ PLAIN_SEPARATORS = SEPARATORS[:3]  # the others divide too much else: dates, nam
 LIST, WHOLE = "list", "none"  # the readings of a column of lists, and of strings that are one label each
 SAMPLED_CELLS = 1000
 MOST_CELLS = 0.5
+MOST_TWICE = 0.01  # of all mentions, in their own list: more are sequences, as of words or of their tags
 MOST_NEW = 0.3  # of all mentions of labels: what stands in the cells repeats
 SHORT = r"^\S+( \S+){0,2}$"
 
@@ -58,9 +59,10 @@ class Multilabel(Kind):
     @classmethod
     def claim(cls, column: pa.ChunkedArray, *, target: bool) -> Claim | None:
         if _is_list(column.type):
-            labels, _ = _labels(column, LIST)
+            labels, rows = _labels(column, LIST)
             count = len(labels.unique())
-            return Claim(0.8, f"sets of {count:,} labels") if 0 < count <= MOST_NEW * len(labels) else None
+            is_set = 0 < count <= MOST_NEW * len(labels) and not _repeat_themselves(labels, rows)
+            return Claim(0.8, f"sets of {count:,} labels") if is_set else None
         if not holds_text(column.type):
             return None
         few = column.slice(0, SAMPLED_CELLS)
@@ -189,6 +191,12 @@ def _labels(column: pa.ChunkedArray, reading: str) -> tuple[pa.Array, np.ndarray
 def _distinct(rows: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """(pairs, 2) each row with each of its labels once, in order."""
     return np.unique(np.stack([rows, labels], axis=1), axis=0)
+
+
+def _repeat_themselves(labels: pa.Array, rows: np.ndarray) -> bool:
+    """Whether lists name what they hold more than once, as no set does."""
+    codes = np.asarray(labels.dictionary_encode().indices)
+    return len(_distinct(rows, codes)) < (1 - MOST_TWICE) * len(codes)
 
 
 def _counted(column: pa.ChunkedArray, reading: str, weights: np.ndarray, present: np.ndarray) -> dict[str, Any]:

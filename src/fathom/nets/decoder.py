@@ -62,7 +62,7 @@ class Decoder(nn.Module, ABC):
 
     @abstractmethod
     def forward(self, tokens: Tensor, memory: Memory | None) -> Tensor:
-        """tokens (B, T, D) from the first on, to (B, T, D)."""
+        """tokens (B, T, D) from the first on, at least one, to (B, T, D)."""
 
     @abstractmethod
     def start(self, rows: int, memory: Memory | None, capacity: int) -> Written:
@@ -70,4 +70,4 @@ class Decoder(nn.Module, ABC):
 
     @abstractmethod
     def step(self, tokens: Tensor, written: Written) -> Tensor:
-        """Further tokens (B, T, D), which ``written`` takes up, to (B, T, D)."""
+        """Further tokens (B, T, D), at least one, which ``written`` takes up, to (B, T, D)."""

@@ -113,8 +113,6 @@ class _Recurrent(Decoder):
             taken = torch.cat([token, asked[-1]], dim=1).unsqueeze(1)
             state, written.first = self._through(self.first, taken, written.first)
             states.append(state)
-        if not states:
-            return tokens, tokens.new_zeros(*tokens.shape[:2], memory.tokens.shape[2])
         return torch.cat(states, dim=1), torch.stack(asked, dim=1)
 
     def _through(self, layers: nn.Module, tokens: Tensor, states: States) -> tuple[Tensor, States]:

@@ -213,7 +213,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    names = ("amount", "duration", "energy", "number", "score_words", "size", "titled")
+    names = ("amount", "duration", "energy", "number", "score_words", "shortened", "size", "titled")
     environment.filters |= {name: getattr(words, name) for name in names} | {"signed": "{:+.3g}".format}
     return environment
 

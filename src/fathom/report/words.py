@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-__all__ = ["amount", "duration", "energy", "number", "score_words", "size", "titled"]
+__all__ = ["amount", "duration", "energy", "number", "score_words", "shortened", "size", "titled"]
 
 SIGNS = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
 
@@ -31,6 +31,12 @@ def amount(count: float, unit: str = "") -> str:
         if abs(count) >= factor:
             return f"{count / factor:.3g} {sign}{unit}"
     return f"{count:.3g} {unit}".rstrip()
+
+
+def shortened(name: Any, most: int = 64) -> str:
+    """A name without its middle where it is longer: names of one table begin alike as often as they end alike."""
+    text, half = str(name), (most - 1) // 2
+    return text if len(text) <= most else f"{text[:half]}…{text[-half:]}"
 
 
 def size(count: float) -> str:

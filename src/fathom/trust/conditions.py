@@ -40,6 +40,7 @@ class Coded:
         first: (conditions,) int64 the lowest code of each condition.
         last: (conditions,) its highest code.
         words: the lowest and highest code of a condition to how a person writes it.
+        ranges: how many codes, from 0 on, are ranges of many values each, in their order.
     """
 
     name: str
@@ -48,10 +49,14 @@ class Coded:
     first: np.ndarray
     last: np.ndarray
     words: Words
+    ranges: int = 0
 
-    def holds(self, condition: int) -> np.ndarray:
-        """(N,) bool: in which rows a condition holds."""
-        held: np.ndarray = (self.codes >= self.first[condition]) & (self.codes <= self.last[condition])
+    def holds(self, condition: int, beyond: int = 0) -> np.ndarray:
+        """(N,) bool: in which rows a condition holds, or holds by so many more ranges on each side."""
+        first, last = self.first[condition], self.last[condition]
+        if last < self.ranges:
+            first, last = first - beyond, min(last + beyond, self.ranges - 1)
+        held: np.ndarray = (self.codes >= first) & (self.codes <= last)
         return held
 
     def of_rows(self, rows: np.ndarray) -> Coded:
@@ -122,8 +127,8 @@ def _of_numbers(
     known = np.isfinite(values)
     distinct = np.unique(values[known])
     most = min(max(len(values) // ROWS_OF_RANGE, NUM_RANGES[0]), NUM_RANGES[1])
-    starts = np.arange(len(distinct))
-    if len(distinct) > most:
+    starts, cut = np.arange(len(distinct)), len(distinct) > most
+    if cut:
         starts = np.unique(np.searchsorted(distinct, np.quantile(values[known], np.linspace(0, 1, most + 1)[1:-1])))
     starts = starts[starts > 0]
     if not len(starts) and len(distinct) > 1:
@@ -149,7 +154,7 @@ def _of_numbers(
             return f"{above} ≤ {name} < {below}"
         return f"{name} ≥ {above}" if above else f"{name} < {below}"
 
-    return Coded(name, codes, count, first, last, words)
+    return Coded(name, codes, count, first, last, words, ranges if cut else 0)
 
 
 def _moments(column: Column, cells: pa.ChunkedArray) -> np.ndarray | None:

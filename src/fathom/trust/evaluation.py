@@ -27,6 +27,7 @@ from fathom.trust.slices import Slice, fewest_rows, worst_slices
 __all__ = ["EvaluatedTarget", "Evaluation", "evaluated"]
 
 MOST_ROWS = 20_000
+ALWAYS = ("kind", "metrics", "slices", "mistakes")  # as JSON, even where there are none
 
 
 @dataclass(frozen=True)
@@ -36,41 +37,29 @@ class EvaluatedTarget:
     Attributes:
         kind: of the target.
         metrics: by name, the one to quote first.
-        slices: where answers are worse than elsewhere, the worst first.
-        mistakes: the rows furthest from the truth.
         classes: each class, or label, against the rest.
         confusion: ``classes``, and ``counts`` of the rows of each class that are given each.
         operating_points: of two classes, what thresholds cost.
         curves: ``roc``, ``precision_recall`` and ``calibration``, each as points.
         residuals: ``truth``, ``prediction`` and ``quantiles`` of truth minus prediction.
+        slices: where answers are worse than elsewhere, the worst first.
+        mistakes: the rows furthest from the truth.
     """
 
     kind: str
     metrics: Mapping[str, Metric]
-    slices: Sequence[Slice] = ()
-    mistakes: Sequence[Mistake] = ()
     classes: Sequence[ClassScores] = ()
     confusion: Mapping[str, Any] | None = None
     operating_points: Sequence[Mapping[str, float]] = ()
     curves: Mapping[str, Any] | None = None
     residuals: Mapping[str, Any] | None = None
+    slices: Sequence[Slice] = ()
+    mistakes: Sequence[Mistake] = ()
 
     def plain(self) -> dict[str, Any]:
         """As JSON holds it; keys that do not apply are left out."""
-        shown = {
-            "classes": [one.plain() for one in self.classes],
-            "confusion": self.confusion,
-            "operating_points": list(self.operating_points),
-            "curves": self.curves,
-            "residuals": self.residuals,
-        }
-        return {
-            "kind": self.kind,
-            "metrics": {name: asdict(metric) for name, metric in self.metrics.items()},
-            **{name: value for name, value in shown.items() if value},
-            "slices": [one.plain() for one in self.slices],
-            "mistakes": [one.plain() for one in self.mistakes],
-        }
+        fields = asdict(self) | {"classes": [one.plain() for one in self.classes]}
+        return {name: value for name, value in fields.items() if value or name in ALWAYS}
 
 
 @dataclass(frozen=True)
@@ -100,7 +89,7 @@ class Evaluation:
             {
                 "rows": self.rows,
                 "targets": {name: target.plain() for name, target in self.targets.items()},
-                "importance": [one.plain() for one in self.importance],
+                "importance": [asdict(one) for one in self.importance],
                 **({"left_out": list(self.left_out)} if self.left_out else {}),
             }
         )
@@ -115,6 +104,7 @@ def evaluated(
     seed: int = 0,
     private: bool = False,
     most_rows: int = MOST_ROWS,
+    numbers: np.ndarray | None = None,
 ) -> Evaluation:
     """Score a model on rows that have the targets, and find out where and by what it is wrong.
 
@@ -125,6 +115,7 @@ def evaluated(
         seed: of all that is drawn: resamples, shuffles, rows where there are many.
         private: whether to leave out what shows single rows: mistakes, and the points of residuals.
         most_rows: on how many rows slices are looked for.
+        numbers: (N,) what each row is called; None for its place in the table.
 
     Raises:
         SchemaError: no row has a target.
@@ -141,7 +132,7 @@ def evaluated(
         if name in answers:
             parts = _parts(answers[name], seed=seed, private=private)
             parts["slices"] = worst_slices(answers[name], columns, seed=seed, most_rows=most_rows)
-            parts["mistakes"] = [] if private else worst_mistakes(model, answers[name], table)
+            parts["mistakes"] = [] if private else worst_mistakes(model, answers[name], table, numbers)
         targets[name] = EvaluatedTarget(_kind(model, name), metrics, **parts)
     known = [answered.rows for answered in answers.values()]
     importance, left_out = importances(model, table, np.unique(np.concatenate(known)), seed=seed) if known else ([], ())

@@ -7,7 +7,7 @@ have it for any model. Of two columns that tell the same, each may seem to matte
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -22,6 +22,7 @@ from fathom.model import Model
 from fathom.resampling import resampled_together
 from fathom.schema import Column, Schema
 from fathom.signals import Role, pack_key
+from fathom.trust.thinning import drawn
 
 __all__ = ["MOST_COLUMNS", "Importance", "importances"]
 
@@ -49,9 +50,6 @@ class Importance:
     low: float
     high: float
 
-    def plain(self) -> dict[str, Any]:
-        return asdict(self)
-
 
 def importances(
     model: Model, table: pa.Table, rows: np.ndarray, *, seed: int = 0
@@ -69,8 +67,7 @@ def importances(
         return [], ()
     generator = np.random.default_rng(seed)
     most = min(MOST_ROWS, MOST_ANSWERS // (REPEATS * min(len(columns), MOST_COLUMNS)))
-    chosen = rows if len(rows) <= most else np.sort(generator.choice(rows, most, replace=False))
-    table = table.take(pa.array(chosen))
+    table = table.take(pa.array(drawn(rows, most, generator)))
     judged, samples = model.judged(table)
     quoted = {name: str(HEADS.get(model.layout.heads[name].name).facts["metrics"][0]) for name in judged}
     weights = _weightings(model.schema, table, samples, judged, generator)
@@ -161,8 +158,8 @@ def _told(
     for metric in dict.fromkeys(quoted.values()):
         heads = [name for name, first in quoted.items() if first == metric]
         drops = np.mean([before[name] - after[name] for name in heads], axis=0)
-        drawn = drops[1:][np.isfinite(drops[1:])]
-        low, high = np.quantile(drawn, [0.025, 0.975]) if len(drawn) else (np.nan, np.nan)
+        known = drops[1:][np.isfinite(drops[1:])]
+        low, high = np.quantile(known, [0.025, 0.975]) if len(known) else (np.nan, np.nan)
         if np.isfinite(drops[0]):
             yield Importance(
                 column, metric, *(float(np.round(value, DECIMALS) + 0.0) for value in (drops[0], low, high))

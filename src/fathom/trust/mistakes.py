@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import base64
 import io
+import os
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-from fathom.data.columns import holds_single_values
+from fathom.data.columns import holds_pictures, holds_single_values
 from fathom.data.source import base_of
 from fathom.errors import SourceError
 from fathom.kinds import KINDS
@@ -34,12 +35,12 @@ class Mistake:
     """A row that was answered wrong.
 
     Attributes:
-        row: its number, from 0, in the table that was evaluated.
+        row: its number, from 0, in the source that it was read from.
         truth: the target as the table has it.
         prediction: the answer as ``predict`` gives it.
         probability: of the class that was answered, or None.
         error: prediction minus truth of a number, or None.
-        cells: the row's other columns as they were read.
+        cells: the row's other columns as they were read; of a picture in a file, the file's name.
         pictures: PNG files in base64, by column.
     """
 
@@ -51,17 +52,17 @@ class Mistake:
     cells: Mapping[str, str]
     pictures: Mapping[str, str]
 
-    def plain(self) -> dict[str, Any]:
-        return asdict(self)
 
-
-def worst_mistakes(model: Model, answered: Answered, table: pa.Table) -> list[Mistake]:
+def worst_mistakes(
+    model: Model, answered: Answered, table: pa.Table, numbers: np.ndarray | None = None
+) -> list[Mistake]:
     """At most MOST_MISTAKES rows, those first to whose truth the model gave the least.
 
     Args:
         model: that answered.
         answered: N rows of the table.
         table: as it was read.
+        numbers: (N,) the number of each of its rows in the source; None where the table is the whole source.
     """
     surprise = _surprise(answered)
     worst = np.argsort(-surprise, kind="stable")[:MOST_MISTAKES]
@@ -71,16 +72,17 @@ def worst_mistakes(model: Model, answered: Answered, table: pa.Table) -> list[Mi
     picked = answered.picked(worst)
     shown = table.take(pa.array(picked.rows))
     predicted = model.predict(shown)[answered.name]
-    pictures = _pictures(model.schema.of_role(Role.INPUT, Role.PROTECTED), shown, base_of(table))
+    base = base_of(table)
+    pictures = _pictures(model.schema.of_role(Role.INPUT, Role.PROTECTED), shown, base)
     others = [name for name in shown.column_names if name != answered.name and _is_printed(shown[name].type)]
     return [
         Mistake(
-            int(row),
+            int(row if numbers is None else numbers[row]),
             _printed(shown[answered.name][k].as_py()),
             _prediction(picked, k, predicted[k].as_py()),
             float(picked.answer["probability"][k].max()) if picked.form == "classes" else None,
             _error(picked, k),
-            {name: _printed(shown[name][k].as_py()) for name in others[:MOST_CELLS]},
+            {name: _printed(shown[name][k].as_py(), base) for name in others[:MOST_CELLS]},
             {name: files[k] for name, files in pictures.items() if files[k]},
         )
         for k, row in enumerate(picked.rows)
@@ -121,10 +123,14 @@ def _error(answered: Answered, place: int) -> float | None:
 
 
 def _is_printed(kind: pa.DataType) -> bool:
-    return holds_single_values(kind) or pa.types.is_list(kind)
+    return holds_single_values(kind) or pa.types.is_list(kind) or holds_pictures(kind)
 
 
-def _printed(value: Any) -> str:
+def _printed(value: Any, base: str = "") -> str:
+    """A cell in words; a picture's file is named as it stands below the folder of the source."""
+    if isinstance(value, Mapping):
+        path = value["path"]
+        value = os.path.relpath(path, base) if path and base and os.path.isabs(path) else path
     words = "" if value is None else ", ".join(map(str, value)) if isinstance(value, list) else str(value)
     return words if len(words) <= MOST_LETTERS else f"{words[: MOST_LETTERS - 1]}…"
 

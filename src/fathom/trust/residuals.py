@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from fathom.trust.answered import Answered
+from fathom.trust.thinning import drawn
 
 __all__ = ["residuals"]
 
@@ -22,9 +23,7 @@ def residuals(answered: Answered, *, seed: int) -> dict[str, Any]:
         seed: of the MOST_POINTS rows that are kept of more.
     """
     truth, guess = (np.asarray(values, np.float64).reshape(-1) for values in (answered.truth, answered.answer["value"]))
-    kept = np.arange(len(truth))
-    if len(kept) > MOST_POINTS:
-        kept = np.sort(np.random.default_rng(seed).choice(len(truth), MOST_POINTS, replace=False))
+    kept = drawn(np.arange(len(truth)), MOST_POINTS, np.random.default_rng(seed))
     quantiles = _quantiles(truth - guess, answered.weights)
     return {
         "truth": truth[kept].tolist(),

@@ -9,9 +9,9 @@ that any is told.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import combinations
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -20,6 +20,7 @@ from fathom.heads.intervals import score
 from fathom.heads.number_metrics import quantiles_of
 from fathom.trust.answered import Answered
 from fathom.trust.conditions import Coded
+from fathom.trust.thinning import drawn
 from fathom.trust.welch import FEWEST_ROWS, Errors, Tested, contrasted, is_worse, moments, p_of
 
 __all__ = ["Slice", "fewest_rows", "row_errors", "worst_slices"]
@@ -58,9 +59,6 @@ class Slice:
     low: float
     high: float
     elsewhere: float
-
-    def plain(self) -> dict[str, Any]:
-        return asdict(self)
 
 
 class _Candidate(NamedTuple):
@@ -112,11 +110,8 @@ def worst_slices(answered: Answered, columns: Sequence[Coded], *, seed: int = 0,
         return []
     metric, error = found
     columns = [column.of_rows(answered.rows) for column in columns]
-    if len(columns) > MOST_COLUMNS:
-        columns = [columns[k] for k in np.sort(generator.choice(len(columns), MOST_COLUMNS, replace=False))]
-    rows = np.arange(len(error))
-    if len(rows) > most_rows:
-        rows = np.sort(generator.choice(len(rows), most_rows, replace=False))
+    columns = [columns[k] for k in drawn(np.arange(len(columns)), MOST_COLUMNS, generator)]
+    rows = drawn(np.arange(len(error)), most_rows, generator)
     errors = Errors(error - np.average(error, weights=answered.weights), answered.weights, answered.groups).of(rows)
     looked = [column.of_rows(rows) for column in columns]
     candidates = sorted(_candidates(looked, errors), reverse=True)[:MOST_CANDIDATES]
@@ -173,7 +168,11 @@ def _level(tried: Sequence[Tested], count: int) -> float:
 
 
 def _apart(candidates: Sequence[_Candidate], columns: Sequence[Coded], errors: Errors) -> list[_Candidate]:
-    """Those that are bad beyond the rows of the better ones, and of a pair those of which each condition counts."""
+    """Those that are bad beyond the rows of the better ones, and of a pair those of which each condition counts.
+
+    What is bad seldom ends where a range does: rows of the next ranges count as told, or they would be told again, as
+    the same slice at other bounds.
+    """
     told, chosen = np.zeros(len(errors.error), bool), []
     for one in candidates:
         held = _held(columns, one.conditions)
@@ -184,7 +183,7 @@ def _apart(candidates: Sequence[_Candidate], columns: Sequence[Coded], errors: E
             _counts(new, _held(columns, (each,)) & ~told, errors) for each in one.conditions
         ):
             chosen.append(one)
-            told |= held
+            told |= _held(columns, one.conditions, beyond=1)
         if len(chosen) == MOST_SLICES:
             break
     return chosen
@@ -201,8 +200,9 @@ def _ranged(sums: np.ndarray, column: Coded, axis: int) -> np.ndarray:
     return reached.take(column.last + 1, axis=axis) - reached.take(column.first, axis=axis)
 
 
-def _held(columns: Sequence[Coded], conditions: Conditions) -> np.ndarray:
-    held: np.ndarray = np.logical_and.reduce([columns[place].holds(condition) for place, condition in conditions])
+def _held(columns: Sequence[Coded], conditions: Conditions, beyond: int = 0) -> np.ndarray:
+    parts = [columns[place].holds(condition, beyond) for place, condition in conditions]
+    held: np.ndarray = np.logical_and.reduce(parts)
     return held
 
 

@@ -1,0 +1,129 @@
+"""One column of a table: its kind and role, and what its kind does with its cells."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import partial, reduce
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from fathom.data.source import base_of
+from fathom.errors import SchemaError
+from fathom.inference import infer_column
+from fathom.kinds import KINDS, Kind, Statistics
+from fathom.registry import Choice
+from fathom.signals import Role, input_key, pack_key
+
+__all__ = ["Column", "Counts"]
+
+Counts = Mapping[str, Statistics]
+"""Each column that is used to its kind's statistics of some rows."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column: what it is for, what kind it is, and why that was inferred.
+
+    Attributes:
+        name: the column's name.
+        role: what it is for.
+        kind: the kind's name and options.
+        reason: a few words for the table.
+        fitted: the kind with its state, once fitted; ignored columns never are.
+        missing: values of it that mean unknown.
+        fixed: whether ``fitted`` is another run's, and stays as it is.
+    """
+
+    name: str
+    role: Role
+    kind: Choice
+    reason: str
+    fitted: Kind | None = None
+    missing: tuple[str, ...] = ()
+    fixed: bool = False
+
+    @property
+    def packed(self) -> bool:
+        return bool(KINDS.get(self.kind.name).facts["packed"])
+
+
+def inferred(name: str, table: pa.Table, role: Role | None, kind: Any) -> Column:
+    found, choice, reason = infer_column(name, partial(located, table[name], base_of(table)), role, kind)
+    return Column(name, found, choice, reason)
+
+
+def alone(column: Column) -> Column:
+    """A target that nothing comes in for, with the options that its kind has then."""
+    options = KINDS.get(column.kind.name).facts.get("alone", {}) if column.role is Role.TARGET else {}
+    return replace(column, kind=Choice(column.kind.name, {**options, **column.kind.options}))
+
+
+def located(cells: pa.ChunkedArray, base: str, kind: str) -> pa.ChunkedArray:
+    """A column's cells, with file names made whole where the source has a folder."""
+    return KINDS.get(kind).factory.locate(cells, base) if base else cells
+
+
+@contextmanager
+def named(column: Column) -> Iterator[None]:
+    """Put the column's name before what its kind says of it."""
+    try:
+        yield
+    except SchemaError as error:
+        raise SchemaError(f"column {column.name!r}: {error}") from error
+
+
+def counted(column: Column, cells: pa.ChunkedArray, weight: np.ndarray | None) -> Statistics:
+    with named(column):
+        statistics: Statistics = KINDS.get(column.kind.name).factory.count(cells, weight)
+        return statistics
+
+
+def merged(column: Column, first: Statistics, second: Statistics) -> Statistics:
+    with named(column):
+        statistics: Statistics = KINDS.get(column.kind.name).factory.merge(first, second)
+        return statistics
+
+
+def sharing(column: Column, columns: Sequence[Column]) -> list[Column]:
+    """The columns, itself among them, that share with one what is fitted on all of them; none where nothing is."""
+    shared = bool(KINDS.get(column.kind.name).facts.get("shared"))
+    return [other for other in columns if shared and other.kind == column.kind]
+
+
+def fitted_on(column: Column, counts: Counts, sharing: Sequence[Column]) -> Column:
+    factory = KINDS.get(column.kind.name).factory
+    with named(column):
+        state = factory.fit(counts[column.name])
+        if sharing:
+            state = factory.share(state, reduce(factory.merge, (counts[other.name] for other in sharing)))
+        return replace(column, fitted=KINDS.build(column.kind, state))
+
+
+def kind_of(column: Column) -> Kind:
+    assert column.fitted is not None, f"column {column.name!r} is not fitted"
+    return column.fitted
+
+
+def form_of(column: Column) -> str:
+    """The kind whose nets and heads a column takes: its own, unless that has the form of another."""
+    return str(KINDS.get(column.kind.name).facts.get("form", column.kind.name))
+
+
+def is_padded(column: Column) -> bool:
+    """Whether networks pad a column's ragged rows to the longest of a batch."""
+    return bool(KINDS.get(column.kind.name).facts.get("padded"))
+
+
+def batch_key(column: Column) -> str:
+    return pack_key(column.kind.name) if column.packed else input_key(column.name)
+
+
+def restored(item: Mapping[str, Any]) -> Column:
+    kind = Choice.of(item["kind"])
+    fitted = None if item["state"] is None else KINDS.build(kind, item["state"])
+    missing = tuple(map(str, item.get("missing", ())))
+    return Column(item["name"], Role(item["role"]), kind, item["reason"], fitted, missing)
