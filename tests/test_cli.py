@@ -306,6 +306,18 @@ def test_resuming_with_other_options_is_refused(own_run: str, place: Path):
     assert "seed was 0 and is now 3" in done.err
 
 
+@pytest.mark.parametrize("budget", ["90steps", "1m"])
+def test_resuming_with_another_budget_says_what_to_do_instead(budget: str, own_run: str, place: Path):
+    before = (Path(own_run) / "config.toml").read_bytes()
+    command = ("fit", place / "pets.csv", "--target", "pet", "--role", "owner=ignore", "--out", own_run, "--resume")
+    done = fathom_(*command, *QUICK, "--budget", budget)
+    assert done.status == 2
+    told = f"budget was '60steps' and is now '{budget}', but a run is planned to its end"
+    assert told in done.err.splitlines()[-1]
+    assert "another --out" in done.err
+    assert (Path(own_run) / "config.toml").read_bytes() == before
+
+
 # ---------------------------------------------------------------- settings
 
 

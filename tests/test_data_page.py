@@ -109,9 +109,15 @@ def make_texts(folder: Path) -> None:
     turns = [f"turn {k} of a talk about the weather in the town" for k in range(30)]
     lines = "".join(f"{turn}\n" for turn in turns)
     chats = [[{"role": ("user", "assistant")[k % 2], "content": turns[n + k]} for k in range(4)] for n in range(20)]
-    answer = {"text": "weather", "answer_start": 25}
-    asked = [{"question": f"what is turn {k} of this talk about?", "answers": [answer]} for k in range(9)]
-    articles = [{"paragraphs": [{"context": f"{turn} (number {turn})", "qas": asked}]} for turn in turns]
+    asked = [{"question": f"what is the number of this talk, of which {k} are known?"} for k in range(9)]
+    articles = [
+        {
+            "paragraphs": [
+                {"context": turn, "qas": [{**one, "answers": [{"text": turn[:7], "answer_start": 0}]} for one in asked]}
+            ]
+        }
+        for turn in turns
+    ]
     texts = {
         "talks.de": lines,
         "talks.en": lines,

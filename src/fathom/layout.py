@@ -180,7 +180,11 @@ def _named_body(chosen: Mapping[str, Choice]) -> Choice | None:
 
 
 def _preferred(body: Choice | None, key: str, kind: str) -> dict[str, Choice]:
-    """The net that a body wants before it for a kind's columns, where it says so; one that travels alone stays."""
+    """The net that a body wants before it for a kind's columns: one that it names, or what makes tokens of a text."""
+    if body is not None and NETS.get(body.name).facts["takes"] == "tokens":
+        entry = _entry_giving(kind, "tokens")
+        if entry is not None:
+            return {kind: Choice(entry)}
     entries = {} if body is None or not is_packed(key) else NETS.get(body.name).facts.get("entries", {})
     return {kind: Choice.of(entries[kind])} if kind in entries else {}
 

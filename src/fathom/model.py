@@ -6,7 +6,6 @@ import copy
 import json
 import shutil
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import asdict
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
@@ -233,7 +232,7 @@ class Model:
 
     def files(self) -> dict[str, bytes]:
         """The model's files by name; the manifest holds the sha256 of every other."""
-        metrics = {head: {name: asdict(m) for name, m in scores.items()} for head, scores in self.metrics.items()}
+        metrics = {head: {name: m.plain() for name, m in scores.items()} for head, scores in self.metrics.items()}
         files = {
             NETWORK: as_json({"format": FORMAT, "layout": self.layout.state(), "temperatures": self.temperatures}),
             SCHEMA: as_json({"format": FORMAT, "columns": self.schema.state()}),

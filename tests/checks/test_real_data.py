@@ -27,7 +27,7 @@ SETS = [
         "tabular/compas-scores-two-years.csv",
         "two_year_recid",
         None,
-        {"leaks warning", "leaks note", "constants note", "identifiers note", "missing note"},
+        {"leaks warning", "spellings warning", "leaks note", "constants note", "identifiers note", "missing note"},
     ),
     ("tabular/german_credit.csv", "class", None, set()),
     ("tabular/heart_cleveland.csv", "num", None, {"imbalance note"}),

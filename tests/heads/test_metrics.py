@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import warnings
 
 import numpy as np
@@ -11,6 +12,7 @@ from sklearn import metrics as sk
 from fathom.heads import METRICS
 from fathom.heads.intervals import Score, score, scores
 from fathom.heads.over_texts import as_texts
+from fathom.heads.scoring import Metric
 
 ROWS = 300
 LEVELS = (0.1, 0.5, 0.9)
@@ -299,6 +301,13 @@ def test_what_resamples_cannot_tell_has_no_interval(name):
     found = perfect(name, None)
     assert found.value == pytest.approx(1 if METRICS.get(name).facts["higher"] else 0, abs=1e-12)
     assert np.isnan([found.low, found.high]).all()
+
+
+def test_a_score_without_an_interval_is_kept_as_json_that_anybody_reads():
+    metric = Metric(1.0, np.nan, np.nan, 0.5)
+    kept = json.dumps(metric.plain(), allow_nan=False)
+    assert Metric.restored(json.loads(kept)) == metric
+    assert np.isnan(Metric.restored({**metric.plain(), "low": float("nan")}).low), "as earlier versions wrote it"
 
 
 def test_a_score_that_no_row_changes_is_no_end_of_the_scale():

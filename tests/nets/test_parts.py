@@ -21,6 +21,7 @@ FORMULAS = {
     "sigmoid": lambda x: 1 / (1 + torch.exp(-x)),
     "tanh": lambda x: (torch.exp(x) - torch.exp(-x)) / (torch.exp(x) + torch.exp(-x)),
     "relu": lambda x: torch.clamp(x, min=0),
+    "relu2": lambda x: torch.clamp(x, min=0) ** 2,
     "relu6": lambda x: torch.clamp(x, min=0, max=6),
     "leaky_relu": lambda x: torch.where(x > 0, x, 0.01 * x),
     "elu": lambda x: torch.where(x > 0, x, torch.exp(x) - 1),
@@ -44,6 +45,7 @@ CHOOSING = [
 SPECS = {
     "vector": (SignalSpec(6), (6,)),
     "image": (ImageSpec(3, 8, 8, (100.0,) * 3, (50.0,) * 3), (3, 8, 8)),
+    "tokens": (SignalSpec(8, ("tokens",)), (4, 8)),
 }
 
 
@@ -75,7 +77,8 @@ def test_each_choice_can_be_used_in_each_net_that_offers_it(net, option, name):
     spec, shape = SPECS[net.facts["takes"]]
     with seeded(0):
         built = NETS.build(Choice(net.name, {option: name}), spec)
-        signal = built(torch.rand(5, *shape) * 255)
+        given = torch.rand(5, *shape) * (255 if net.facts["takes"] == "image" else 1)
+        signal = built(given, None) if net.facts["takes"] == "tokens" else built(given)
     assert torch.isfinite(signal.vector).all()
     signal.vector.square().sum().backward()
     assert all(torch.isfinite(p.grad).all() for p in built.parameters())
@@ -104,12 +107,19 @@ def test_layer_norm_centres_each_row_over_its_features(dimensions, shape):
     torch.testing.assert_close(NORMS.build("layer", 6, dimensions)(x), F.layer_norm(x, shape[1:]))
 
 
+@pytest.mark.parametrize(("dimensions", "shape"), [(1, (16, 6)), (2, (16, 6, 5, 4))])
+def test_rms_norm_divides_each_row_by_the_root_of_its_mean_square(dimensions, shape):
+    x = torch.randn(shape) * 3 + 5
+    y = NORMS.build("rms", 6, dimensions)(x)
+    torch.testing.assert_close(y, x / x.square().flatten(1).mean(1).sqrt().view(-1, *[1] * (len(shape) - 1)))
+
+
 @pytest.mark.parametrize(("features", "groups", "found"), [(64, 8, 8), (24, 32, 6), (30, 8, 6), (6, 8, 1), (2, 8, 1)])
 @pytest.mark.parametrize("places", [(), (5, 4)])
 def test_group_norm_centres_each_row_over_groups_of_at_least_four_features(features, groups, found, places):
     x = torch.randn(16, features, *places) * 3 + 5 * torch.arange(features).view(-1, *[1] * len(places))
     y = NORMS.build(Choice("group", {"groups": groups}), features, 2 if places else 1)(x)
-    torch.testing.assert_close(y, F.group_norm(x, found))
+    torch.testing.assert_close(y, F.group_norm(x, found), rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("dimensions", [1, 2])

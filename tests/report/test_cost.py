@@ -31,7 +31,10 @@ def powercap(tmp_path: Path) -> Path:
 
 
 def shows(place: Path, package: int, energy_uj: int) -> None:
-    (place / f"intel-rapl:{package}" / "energy_uj").write_text(f"{energy_uj}\n")
+    """Put a number where the system shows it, all at once, as who looks meanwhile may find no file half written."""
+    written = place / "written"
+    written.write_text(f"{energy_uj}\n")
+    written.replace(place / f"intel-rapl:{package}" / "energy_uj")
 
 
 def test_the_energy_of_all_packages_is_added_up(powercap: Path):

@@ -122,9 +122,19 @@ def test_headings_follow_each_other_in_order():
 def test_every_figure_has_words_for_who_does_not_see_it():
     page = written(told())
     figures = re.findall(r"<figure.*?</figure>", page, re.DOTALL)
-    assert len(figures) >= 9
+    assert len(figures) >= 8
+    assert 'aria-label="plain: confusion matrix of 3 classes"' in page
     assert all(re.search(r'role="img"\s+aria-label="[^"]+"', figure) for figure in figures)
     assert all('alt="' in image for image in re.findall(r"<img[^>]*>", page))
+
+
+def test_a_long_name_is_cut_in_its_middle_and_stands_whole_in_its_title():
+    long = [f"column {k} " + "x" * 200 + f" of channel {k}" for k in range(4)]
+    page = written(told(*long))
+    for name in long:
+        cells = re.findall(r'<span class="name" title="([^"]*)">([^<]*)</span>', page)
+        assert (name, f"{name[:31]}…{name[-31:]}") in cells
+    assert "title=" not in written(told("short")).partition("<h3>Columns")[2].partition("</table>")[0]
 
 
 def test_a_private_page_holds_no_cell_and_no_picture_of_a_row():

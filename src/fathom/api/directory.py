@@ -43,6 +43,12 @@ CONFIG, MODEL, LINEAR, DECISION = "config.toml", "model", "linear", "augment.jso
 REPORT, COST, START = "report.html", "cost.json", "start.json"
 FOLDS, SCORES = "folds", "scores.json"  # a directory for each fold, and beside them what they tell together
 SAYS_NOTHING = ("versions", "log")  # of what a run computes
+BUDGET = "budget"
+# Rates fall towards the planned end: weights that were trained to one end are not those of a longer run halfway.
+NO_OTHER_BUDGET = (
+    ", but a run is planned to its end, so that it goes on by the budget that it began with; for another, train anew "
+    "into another --out"
+)
 # What a run writes last stands first and is deleted first, so that a killed deletion leaves the run at an earlier time.
 OURS = (
     *(REPORT, COST, MODEL, LINEAR, FOLDS, *TRACKED, "checkpoints"),
@@ -137,6 +143,8 @@ def record(directory: Path, config: Mapping[str, Any], rows: Rows) -> None:
         return
     before, now = Config.read(path), tomllib.loads(tomli_w.dumps(written))
     differing = sorted(_differences(_deciding(before), _deciding(now)))
+    if len(differing) == 1 and differing[0].startswith(f"{BUDGET} "):
+        raise ConfigError(f"{directory}: {differing[0]}{NO_OTHER_BUDGET}")
     if differing:
         raise ConfigError(f"{directory} was started otherwise, so it cannot be resumed: {'; '.join(differing[:3])}")
 

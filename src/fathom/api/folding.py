@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -225,8 +225,8 @@ def _joined(models: list[Model]) -> Model:
 
 
 def _plain(scores: Scores) -> dict[str, dict[str, dict[str, float | None]]]:
-    return {target: {name: asdict(metric) for name, metric in found.items()} for target, found in scores.items()}
+    return {target: {name: metric.plain() for name, metric in found.items()} for target, found in scores.items()}
 
 
-def _restored(plain: dict[str, dict[str, dict[str, float]]]) -> Scores:
+def _restored(plain: dict[str, dict[str, dict[str, float | None]]]) -> Scores:
     return {target: {name: Metric.restored(m) for name, m in found.items()} for target, found in plain.items()}

@@ -7,7 +7,7 @@ import tomllib
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -187,19 +187,12 @@ def _recorded_reading(place: Path) -> dict[str, Any]:
 
 def plain_scores(scores: Scores) -> dict[str, dict[str, dict[str, float | None]]]:
     """Scores as JSON holds them; what is not a number is null."""
-    return {
-        target: {name: {key: _finite(value) for key, value in asdict(metric).items()} for name, metric in found.items()}
-        for target, found in scores.items()
-    }
+    return {target: {name: metric.plain() for name, metric in found.items()} for target, found in scores.items()}
 
 
 def _plain_folds(folds: Folds) -> dict[str, Any]:
     each = [plain_scores(scores) for scores in folds.scores]
     return {"rows": folds.rows, "out_of_fold": plain_scores(folds.together), "each": each}
-
-
-def _finite(value: float | None) -> float | None:
-    return None if value is None or not math.isfinite(value) else value
 
 
 def _one_table(source: Source) -> pa.Table:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from fathom.data.content import DOCUMENTS
-from fathom.data.encoding import LINE_END, check_no_nul, whole_text
+from fathom.data.encoding import GZIP, LINE_END, check_no_nul, whole_text
 from fathom.data.folders import check_part, check_several, class_notes, is_split
 from fathom.data.parallel import LANGUAGE
 from fathom.data.source import Source, short_name, split_note, with_base
@@ -141,7 +141,7 @@ def _add_classes(folder: Folder, part: str, found: _Found, *, lines: bool) -> No
 
 def _texts(path: Path, found: _Found, *, lines: bool) -> list[str]:
     """The texts in a file that hold something."""
-    text, notes = whole_text(path)
+    text, notes = _decoded(path)
     check_no_nul(path, text)
     for note in notes:
         found.encodings.setdefault(note, []).append(path.name)
@@ -149,6 +149,17 @@ def _texts(path: Path, found: _Found, *, lines: bool) -> list[str]:
     kept = [each for each in texts if each.strip()]
     found.empty += len(texts) - len(kept) - (lines and text.endswith(("\n", "\r")))
     return kept
+
+
+def _decoded(path: Path) -> tuple[str, tuple[str, ...]]:
+    """The text of a file; plain UTF-8, as most of many thousands are, without more ado."""
+    data = path.read_bytes()
+    if data[:1] < b"\x80" and b"\0" not in data and not data.startswith(GZIP):
+        try:
+            return data.decode(), ()
+        except UnicodeDecodeError:
+            pass
+    return whole_text(path)
 
 
 def _table(texts: Sequence[str], labels: Sequence[str] | None) -> pa.Table:

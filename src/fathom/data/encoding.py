@@ -16,6 +16,7 @@ from fathom.errors import SourceError
 from fathom.progress import Work
 
 __all__ = [
+    "GZIP",
     "LINE_END",
     "Encoding",
     "check_filled",

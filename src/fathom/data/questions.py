@@ -79,7 +79,7 @@ def _has_title(article: Any) -> bool:
 
 
 def _question(found: Any, where: str) -> dict[str, Any]:
-    row = {"question": _held(found, "question", str, where), "id": str(found.get("id", ""))}
+    row = {"question": _held(found, "question", str, where), "id": str(found["id"]) if "id" in found else None}
     answers = [] if found.get("is_impossible") else found.get("answers") or []
     texts = [_held(answer, "text", str, f"{where}.answers[{k}]") for k, answer in enumerate(answers)]
     if not texts:

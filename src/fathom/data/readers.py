@@ -174,9 +174,8 @@ def reader_of_file(place: Path) -> Entry:
             check_content(place, suffix)
             return reader
     check_content(place, "")
-    raise SourceError(
-        f"{place}: no reader for such a file (allowed endings: {', '.join(sorted(known))}){_with_partner(place, list(known))}"
-    )
+    endings, hint = ", ".join(sorted(known)), _with_partner(place, list(known))
+    raise SourceError(f"{place}: no reader for such a file (allowed endings: {endings}){hint}")
 
 
 def _with_partner(place: Path, known: Sequence[str]) -> str:

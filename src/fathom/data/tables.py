@@ -48,7 +48,7 @@ def files_to_read(folder: Folder) -> list[Path]:
     """The files at the top of a folder that some reader reads."""
     suffixes = tuple(_suffixes())
     found = [path for path in folder.files if path.name.lower().endswith(suffixes)]
-    return [path for path in found if _stem(path).lower() not in ABOUT_TABLES]
+    return [path for path in found if path.name.partition(".")[0].lower() not in ABOUT_TABLES]
 
 
 def table_files(folder: Folder) -> dict[str, list[Path]] | None:

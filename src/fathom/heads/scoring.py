@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -27,11 +28,19 @@ class Metric:
     linear: float | None = None
     trivial: float | None = None
 
+    def plain(self) -> dict[str, float | None]:
+        """As JSON holds it; what is not a number is null."""
+        return {
+            name: None if value is None or not math.isfinite(value) else value for name, value in asdict(self).items()
+        }
+
     @classmethod
     def restored(cls, fields: Mapping[str, Any]) -> Metric:
-        """A score as JSON holds it; all but the scores to stand beside are numbers."""
-        beside = {name: None if fields.get(name) is None else float(fields[name]) for name in ("linear", "trivial")}
-        return cls(float(fields["value"]), float(fields["low"]), float(fields["high"]), **beside)
+        """What ``plain`` gave, or earlier versions, which wrote NaN."""
+        names = ("linear", "trivial")
+        beside: dict[str, Any] = {name: None if fields.get(name) is None else float(fields[name]) for name in names}
+        own = [np.nan if fields[name] is None else float(fields[name]) for name in ("value", "low", "high")]
+        return cls(*own, **beside)
 
 
 Scores = dict[str, dict[str, Metric]]

@@ -32,7 +32,7 @@ CUT_OFF, WINDOWS = "cut", "windows"
 SAMPLED_CELLS = 2000
 WORD = r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}]|[^\s\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}]+"
 FEWEST_WORDS, FEWEST_WORDS_ASKED_FOR = 5.5, 2.0  # of a text on average: names and titles are shorter
-FEWEST_DISTINCT = 0.5
+FEWEST_DISTINCT, WORDS_OF_NO_LABEL = 0.5, 15.0  # names of classes repeat, and are short
 FEW_CELLS = 20
 SMALLEST_VOCABULARY = 256 + len(SPECIALS)  # every byte is a token
 
@@ -98,7 +98,8 @@ class Text(Kind):
         if words < (FEWEST_WORDS_ASKED_FOR if target else FEWEST_WORDS):
             return None
         distinct = pc.count_distinct(few).as_py()
-        if distinct < FEWEST_DISTINCT * len(few) or (len(few) < FEW_CELLS and words < FEWEST_WORDS):
+        repeats = distinct < FEWEST_DISTINCT * len(few) and words < WORDS_OF_NO_LABEL
+        if repeats or (len(few) < FEW_CELLS and words < FEWEST_WORDS):
             return None
         return Claim(0.8, f"texts of {words:.0f} words on average" if len(present) > 1 else "a text")
 

@@ -91,6 +91,8 @@ class Recurrent(nn.Module):
 
     def _read_padded(self, tokens: Tensor, mask: Tensor | None) -> Tensor:
         """All layers on rectangles that begin with the tokens that are there."""
+        if not tokens.shape[1]:
+            return tokens.new_zeros(tokens.shape[0], 0, self.gives.width)
         if mask is None:
             for layer in self.layers:
                 tokens = layer(self.dropout(tokens))[0]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
+import torch
 from torch import Tensor, nn
 
 from fathom.errors import ConfigError
@@ -19,6 +20,8 @@ from fathom.signals import Signal, SignalSpec
 __all__ = ["Block", "BlockPlan", "Norm", "Perceptron", "Placing", "Transformer", "start_blocks"]
 
 Norm = Literal["layer", "rms"]
+
+SMALL = 0.02  # the deviation of tokens at their start
 
 
 @dataclass(frozen=True)
@@ -131,6 +134,9 @@ class Block(nn.Module):
 class Placing(nn.Module):
     """Tells tokens where they stand: adds a vector, or gives the turn of their queries and keys.
 
+    Sinusoids are scaled by a learned number (Li et al. 2019, section 3.2), which starts as small as tokens do, so that
+    they do not drown them.
+
     Args:
         positions: sinusoids that are added, learned vectors that are added, or rotary.
         width: of the tokens.
@@ -146,6 +152,7 @@ class Placing(nn.Module):
             )
         self._positions, self._head_width = positions, width // heads
         self.learned = LearnedPositions(length, width) if positions == "learned" else None
+        self.scale = nn.Parameter(torch.tensor(SMALL)) if positions == "sinusoidal" else None
 
     def forward(self, state: Tensor, places: Tensor) -> tuple[Tensor, Turn | None]:
         """state (B, T, D) at places (B, T), which may be of one row for all, to the same shape, and the turn."""
@@ -153,7 +160,7 @@ class Placing(nn.Module):
             return state, rotation(places, self._head_width, state.dtype)
         if self.learned is not None:
             return state + self.learned(places), None
-        return state + sinusoids(places, state.shape[2], state.dtype), None
+        return state + self.scale * sinusoids(places, state.shape[2], state.dtype), None
 
 
 @NETS.register("transformer", takes="tokens", gives=("vector", "tokens"), body=True)
