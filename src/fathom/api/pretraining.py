@@ -82,8 +82,8 @@ def pretraining_of(source: Source, column: str | None, config: dict[str, Any]) -
     roles = {other: str(Role.IGNORE) for other in table.column_names if other != name}
     kinds = {name: TEXT, **config.get("kinds", {})}
     asked = {"baseline": False, **config, "roles": {**roles, **config.get("roles", {})}, "kinds": kinds}
-    if _head(asked).name == GENERATE:
-        return {**asked, "target": name}
+    if _head(asked).name == GENERATE:  # which a text that is asked for has anyway
+        return {key: value for key, value in asked.items() if key != "head"} | {"target": name}
     return {**asked, "target": NO_TARGET, "head": _head(asked)}
 
 

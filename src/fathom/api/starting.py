@@ -14,6 +14,7 @@ from pathlib import Path
 from torch import Tensor, nn
 
 from fathom.api.directory import MODEL, START
+from fathom.api.published import FROM_HUB, is_published, place_in_hub, published
 from fathom.column import form_of
 from fathom.config import Config
 from fathom.ensemble import Apart, joined_weights, member_weights
@@ -59,6 +60,14 @@ class Start:
         """What a model gives to another."""
         names = {name: table.tokenizer for name, table in _tables(model)}
         return cls(place, model.schema, model.layout, member_weights(model.network), {v: k for k, v in names.items()})
+
+    @classmethod
+    def of_published(cls, place: Path, name: str) -> Start:
+        """What a checkpoint of others gives."""
+        schema, layout, weights = published(place)
+        tokenizer = next(iter([*schema.inputs().values(), *schema.targets().values()]))[1].tokenizer
+        table = next(name for name in weights if name.endswith("table.weight") and "positions" not in name)
+        return cls(name, schema, layout, (weights,), {tokenizer: table})
 
     @classmethod
     def again(cls, path: Path, place: str) -> Start:
@@ -154,12 +163,14 @@ class Start:
         return next(iter(named or ([] if column.packed else alike)), None)
 
     def _heads(self, schema: Schema, asked: Config) -> dict[str, Choice]:
-        """The heads of this run for targets of the same name and kind."""
+        """The heads of this run for targets that are like its own, or with none for inputs that are."""
         if asked.head is not None:
             return {}
-        theirs = {column.name: column.kind.name for column in self.schema.of_role(Role.TARGET)}
-        alike = [c.name for c in schema.of_role(Role.TARGET) if theirs.get(c.name) == c.kind.name]
-        return {name: self.layout.heads[name] for name in alike}
+        targets = schema.of_role(Role.TARGET)
+        theirs = {column.name: column for column in self.schema.of_role(Role.TARGET)}
+        likes = {column.name: theirs.get(column.name) or self._like(column) for column in targets}
+        alike = {c.name: like.name for c in targets if (like := likes[c.name]) and like.kind.name == c.kind.name}
+        return {name: self.layout.heads[like] for name, like in alike.items() if like in self.layout.heads}
 
     def _names(self, model: Model) -> dict[str, str]:
         """The name of each weight of a network to that of the one of this run in the same place."""
@@ -216,7 +227,9 @@ def start_of(asked: Config, directory: Path | None = None) -> Start | None:
         return None
     if directory is not None and (directory / START).exists() and (directory / "checkpoints").exists():
         return Start.again(directory / START, asked.start)
-    place = Path(asked.start)
+    place = place_in_hub(asked.start.removeprefix(FROM_HUB)) if asked.start.startswith(FROM_HUB) else Path(asked.start)
+    if is_published(place):
+        return Start.of_published(place, asked.start)
     return Start.of(Model.load(place if (place / MANIFEST).is_file() else place / MODEL), asked.start)
 
 
