@@ -17,7 +17,7 @@ __all__ = ["Bag", "hashed_runs"]
 FACTOR = 6_364_136_223_846_793_005  # Knuth's multiplier for 64 bits: neighbouring numbers come to lie far apart
 
 
-@NETS.register("bag", takes="text", gives=("vector",), rates={"adamw": 3e-3})
+@NETS.register("bag", takes="text", gives=("vector",), rates={"adamw": 2e-3})
 class Bag(nn.Module):
     """The mean of learned vectors of a text's tokens, and of each run of neighbouring ones: word order, near by.
 
