@@ -26,6 +26,7 @@ PROGRAM = "fathom"
 # Each sort of thing: its registry, and the room whose files register such things.
 REGISTRIES = {
     "net": ("NETS", "nets"),
+    "decoder": ("DECODERS", "nets"),
     "head": ("HEADS", "heads"),
     "kind": ("KINDS", "kinds"),
     "augmentation": ("AUGMENTS", "augment"),
