@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from fathom.api import Report, Run, Tuning, check, compare, fit, load, tune, write_report
+    from fathom.api import Report, Run, Tuning, check, compare, fit, load, pretrain, tune, write_report
     from fathom.data import read
     from fathom.model import Model
 
@@ -21,6 +21,7 @@ __all__ = [
     "compare",
     "fit",
     "load",
+    "pretrain",
     "read",
     "tune",
     "write_report",
@@ -34,6 +35,7 @@ _PLACES = {
     "compare": "fathom.api",
     "fit": "fathom.api",
     "load": "fathom.api",
+    "pretrain": "fathom.api",
     "tune": "fathom.api",
     "write_report": "fathom.api",
     "read": "fathom.data",

@@ -35,6 +35,7 @@ class Column:
         reason: a few words for the table.
         fitted: the kind with its state, once fitted; ignored columns never are.
         missing: values of it that mean unknown.
+        fixed: whether ``fitted`` is another run's, and stays as it is.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Column:
     reason: str
     fitted: Kind | None = None
     missing: tuple[str, ...] = ()
+    fixed: bool = False
 
     @property
     def packed(self) -> bool:

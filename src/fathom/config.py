@@ -43,6 +43,7 @@ class Config:
         target: the columns that are asked for; empty asks for the source's own, ("none",) for no target.
         budget: "2m", "20epochs", "5000steps".
         seed: decides all that is random.
+        start: a run, or a model, whose weights, nets and tokenizer are taken to start from.
         net: a net that goes where it fits; None, or "auto", chooses one by kinds, rows and budget.
         nets: a net for each kind, or under "vector" or "tokens" the one on all inputs together.
         head: a head for every target.
@@ -68,6 +69,7 @@ class Config:
     target: tuple[str, ...] = ()
     budget: str | None = None
     seed: int = 0
+    start: str | None = None
     net: Choice | None = None
     nets: Mapping[str, Choice] = field(default_factory=dict)
     head: Choice | None = None
@@ -197,7 +199,7 @@ def _converted(key: str, value: Any) -> Any:
         return dict(_table(key, value))
     if key == "roles":
         return {name: _role(name, str(role)) for name, role in _table(key, value).items()}
-    return _scalar(key, value)
+    return _scalar(key, str(value) if key == "start" and isinstance(value, Path) else value)
 
 
 def _strings(value: Any) -> tuple[str, ...]:

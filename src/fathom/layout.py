@@ -100,7 +100,7 @@ def choose_layout(
         net: a net that goes where what it takes is found; one that takes a vector stands on all inputs as they are,
             but for the entries that it names itself.
         nets: a net for each kind, or under "vector" or "tokens" the one on all inputs together.
-        heads: a head for each target, where it is not its kind's default.
+        heads: a head for each target, or with none for each input, where it is not its kind's default.
 
     Raises:
         ConfigError: a name that does not exist, or nets and heads that do not fit.
@@ -130,12 +130,12 @@ def choose_layout(
     body = named or (Choice(DEFAULT_BODIES["vector"]) if raw or len(branches) > 1 else None)
     if body is not None:
         branches = {key: _before(chain, body) for key, chain in branches.items()}
-    answered = {name: _head(name, kind, dict(heads or {}), head_net) for name, (kind, _) in targets.items()}
+    asked, fact = (targets, "head") if targets else (inputs, "rebuild")
+    answered = {name: _head(name, kind, dict(heads or {}), head_net, fact) for name, (kind, _) in asked.items()}
     for name in heads or {}:
-        if name not in targets:
-            raise ConfigError(unknown_name("target", name, targets))
-    if not targets:
-        answered = {key: Choice(_part_of(kind, "rebuild")) for key, (kind, _) in inputs.items()}
+        if name not in asked:
+            raise ConfigError(unknown_name("target", name, asked))
+    _check_hiding(answered, inputs, targets)
     if head_net is not None and all(head.options.get("net") != head_net for head in answered.values()):
         raise ConfigError(f"net {head_net.name!r} has no place: nothing comes in, and no head here holds a net")
     return Layout(branches, None if body is None else NETS.checked(body), answered)
@@ -270,8 +270,16 @@ def _entry_giving(kind: str, part: str) -> str | None:
     return own if own in fitting else next(iter(fitting), None)
 
 
-def _head(name: str, kind: str, heads: dict[str, Choice], net: Choice | None) -> Choice:
-    default = _part_of(kind, "head")
+def _check_hiding(heads: Mapping[str, Choice], inputs: Specs, targets: Specs) -> None:
+    """Refuse a head that is to tell what was hidden of an input, where that is not all that there is."""
+    hiding = next((head.name for head in heads.values() if HEADS.get(head.name).facts.get("hides")), None)
+    if hiding is not None and (targets or len(inputs) != 1):
+        others = "no column is asked for" if targets else f"one column comes in, not {len(inputs)}"
+        raise ConfigError(f"head {hiding!r} tells what is hidden of the text that comes in, where {others}")
+
+
+def _head(name: str, kind: str, heads: dict[str, Choice], net: Choice | None, fact: str) -> Choice:
+    default = _part_of(kind, fact)
     choice = HEADS.checked(_named(heads.get(name) or Choice(default), default))
     entry = HEADS.get(choice.name)
     if entry.facts["target"] != kind:

@@ -16,10 +16,12 @@ import pyarrow as pa
 import torch
 from torch import Tensor
 
+from fathom.augment.hiding import Hiding
 from fathom.data.store import TensorStore
 from fathom.ensemble import built_network
 from fathom.errors import ConfigError, InputError, ModelError, SchemaError, unknown_name
 from fathom.heads import HEADS
+from fathom.heads.head import over_members
 from fathom.heads.scoring import Judged, Metric, Scores, metrics_of, plain_metric
 from fathom.heads.temperature import checked_temperatures, temperature
 from fathom.kinds import UNSEEN
@@ -60,6 +62,7 @@ class Model:
         self.layout = layout
         self.metrics: Scores = {}
         self.temperatures: dict[str, float] = {}
+        self.hidden = Hiding.needed(layout.heads, schema.inputs(), seed=0)  # each look hides the same
         with seeded(seed):
             self.network = built_network(schema.inputs(), schema.targets(), layout)
 
@@ -91,12 +94,9 @@ class Model:
         """The vectors on which the heads stand, (N, D) float32, averaged over members."""
         if "vector" not in self.network.gives.gives:
             raise ModelError("this network has no vector to embed rows in")
-        vectors = []
-        for _, store in self._encoded(table, targets=False):
-            for batch in self._batches(store):
-                signal = self.network(batch)
-                vectors.append(signal.vector.view(signal.members, -1, signal.vector.shape[1]).mean(0).cpu())
-        return torch.cat(vectors).numpy()
+        stores = (store for _, store in self._encoded(table, targets=False))
+        signals = (self.network(batch) for store in stores for batch in self._batches(store))
+        return torch.cat([over_members(signal.vector, signal.members).cpu() for signal in signals]).numpy()
 
     def answers(
         self, store: TensorStore, heads: Collection[str] | None = None, *, double: bool = False, measured: bool = False
@@ -300,7 +300,8 @@ class Model:
 
     def _add_losses(self, store: TensorStore, totals: Totals) -> None:
         for batch in self._batches(store):
-            for name, loss in self.network.loss(batch, "network").items():
+            posed = batch if self.hidden is None else self.hidden(batch, 0)
+            for name, loss in self.network.loss(posed, "network").items():
                 total, weight = totals.get(name, (0.0, 0.0))
                 totals[name] = total + float(loss.total) / loss.unit, weight + float(loss.weight)
 
@@ -378,13 +379,12 @@ class Model:
 
     def _values(self, name: str, answer: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """A prediction in the column's own unit; what was rebuilt of several stays in the unit of their tensor."""
-        kind = self.schema.answered(name)
-        return dict(answer) if kind is None else kind.values(answer)
+        return dict(answer) if (kind := self.schema.answered(name)) is None else kind.values(answer)
 
     def _trivial(self, name: str, rows: int) -> dict[str, np.ndarray] | None:
-        answers = self.network.trivial(rows).get(name)
-        found = None if answers is None else {key: value.cpu().numpy() for key, value in answers.items()}
-        return None if found is None else self._values(name, found)
+        if (answers := self.network.trivial(rows).get(name)) is None:
+            return None
+        return self._values(name, {key: value.cpu().numpy() for key, value in answers.items()})
 
 
 def _rows_at_once(store: TensorStore) -> int:
@@ -395,5 +395,5 @@ def _rows_at_once(store: TensorStore) -> int:
 
 
 def _weights(store: TensorStore) -> np.ndarray | None:
-    weight = store.drawn(WEIGHT) if WEIGHT in store.tensors else None
-    return weight.numpy().astype(np.float64) if isinstance(weight, Tensor) else None
+    weight: Any = store.drawn(WEIGHT) if WEIGHT in store.tensors else None
+    return None if weight is None else weight.numpy().astype(np.float64)

@@ -27,6 +27,7 @@ from fathom.signals import (
     batch_size,
     beside_key,
     entered_key,
+    hidden_key,
     is_packed,
     target_key,
     weighted_targets,
@@ -65,7 +66,7 @@ class Network(nn.Module):
         self.gives: SignalSpec = state
         self._maps_pass_by = self.body is not None and bool(state.maps) and not self.body.gives.maps
         self.head_names = tuple(layout.heads)
-        self.target_keys = tuple(target_key(name) if name in targets else name for name in layout.heads)
+        self.target_keys = tuple(_asked_key(name, head, targets) for name, head in layout.heads.items())
         specs = {**inputs, **targets}
         self.heads = nn.ModuleList(_built_head(layout.heads[name], state, specs[name][1]) for name in self.head_names)
         _share_tables(self)
@@ -174,9 +175,8 @@ class Network(nn.Module):
     @property
     def _answering(self) -> list[tuple[str, str, Any, float]]:
         """Each head with the name of its answer, that of its target in a batch, and the unit of its loss."""
-        heads: list[Any] = list(self.heads)
-        units = [head.baseline_loss * len(heads) for head in heads]
-        return list(zip(self.head_names, self.target_keys, heads, units, strict=True))
+        named: Any = zip(self.head_names, self.target_keys, self.heads, strict=True)
+        return [(name, key, head, head.baseline_loss * len(self.heads)) for name, key, head in named]
 
     def predict(
         self, batch: Batch, heads: Collection[str] | None = None, *, measured: bool = False
@@ -199,6 +199,12 @@ class Network(nn.Module):
         """What each head would answer without looking at the input, where it has such an answer."""
         answers = {name: head.trivial(rows) for name, _, head, _ in self._answering}
         return {name: answer for name, answer in answers.items() if answer is not None}
+
+
+def _asked_key(name: str, head: Choice, targets: Specs) -> str:
+    """The batch's name for what a head is to answer: a target, an input, or what was hidden of it."""
+    hides = HEADS.get(head.name).facts.get("hides")
+    return target_key(name) if name in targets else hidden_key(name) if hides else name
 
 
 def steeper(total: Tensor, times: int) -> Tensor:

@@ -70,9 +70,8 @@ class Schema:
         """
         given_roles = {name: _role(name, role) for name, role in (roles or {}).items()}
         given_roles |= dict.fromkeys(targets, Role.TARGET)
-        known = set(table.column_names)
         for name in (*given_roles, *(kinds or {}), *(missing or {})):
-            if name not in known:
+            if name not in table.column_names:
                 raise SchemaError(unknown_name("column", name, table.column_names))
         columns = [inferred(name, table, given_roles.get(name), (kinds or {}).get(name)) for name in table.column_names]
         unknown = {name: tuple(values) for name, values in (missing or {}).items()}
@@ -114,12 +113,12 @@ class Schema:
             whole: whether these are all the rows, so that not every weight may be 0.
         """
         weight, used = self.weights(table, whole=whole), self.of_role(Role.INPUT, Role.TARGET)
-        columns = one_by_one(used, "fitting columns", "columns")
+        columns = one_by_one([column for column in used if not column.fixed], "fitting columns", "columns")
         return {column.name: counted(column, self._cells(table, column), weight) for column in columns}
 
     def merge(self, first: Counts, second: Counts) -> Counts:
         """The statistics of two sets of rows together."""
-        used = self.of_role(Role.INPUT, Role.TARGET)
+        used = [column for column in self.columns if column.name in first]
         return {column.name: merged(column, first[column.name], second[column.name]) for column in used}
 
     def fit_counted(self, counts: Counts) -> Schema:

@@ -24,6 +24,7 @@ from fathom.specs import CategorySpec, DatetimeSpec, ImageSpec, MultilabelSpec, 
 
 __all__ = [
     "MEMBER_WEIGHT",
+    "NOT_HIDDEN",
     "SAMPLE",
     "SHARE",
     "WEIGHT",
@@ -45,6 +46,7 @@ __all__ = [
     "beside_key",
     "doubled",
     "entered_key",
+    "hidden_key",
     "input_key",
     "is_packed",
     "order",
@@ -127,6 +129,7 @@ Prediction: TypeAlias = dict[str, Tensor]
 WEIGHT = "weight"  # (B,) float32, where the data carries sample weights
 SAMPLE = "sample"  # (B,) int64, each sample's place in its store: augmentation draws from (seed, epoch, sample)
 MEMBER_WEIGHT = "member weight"  # (B, M) float32, where each member learns from samples of its own
+NOT_HIDDEN = -1  # in the place of a token that a net sees as it is, among those that it is to tell
 SHARE = "share"  # (B,) float32 in 0 to 1, where samples are mixed: how much of each is its own, not its partner's
 
 
@@ -159,6 +162,11 @@ def beside_key(key: str, name: str) -> str:
 def entered_key(key: str) -> str:
     """The batch's name for what an entry made of the input tensor ``key``, where that was computed before."""
     return beside_key(key, "entered")
+
+
+def hidden_key(key: str) -> str:
+    """The batch's name for the tokens of the input tensor ``key`` that are hidden from the net, which it is to tell."""
+    return beside_key(key, "hidden")
 
 
 def target_key(column: str) -> str:

@@ -15,6 +15,7 @@ from fathom.api.examining import Say
 from fathom.api.mirroring import FEWEST_ROWS, MOST_STEPS, Mirrored, Probe, mirrored
 from fathom.augment import AUGMENTS, AUTO, chosen, explicit
 from fathom.augment.batches import Augmentation, Augmented
+from fathom.augment.hiding import Hiding
 from fathom.config import Config
 from fathom.data.store import Batches, Store, TensorStore
 from fathom.errors import InputError, ModelError
@@ -22,7 +23,7 @@ from fathom.model import Model
 from fathom.registry import Choice
 from fathom.runtime import available_threads, write_atomic
 from fathom.schema import Schema
-from fathom.signals import target_key
+from fathom.signals import TextSpec, target_key
 from fathom.training.budget import DEFAULT_SECONDS, Budget
 from fathom.training.engine import Drawn
 from fathom.training.plan import usual_batch_size
@@ -118,8 +119,13 @@ def decided(
     return decision.augment, time.perf_counter() - started
 
 
-def drawn_by(schema: Schema, train: Store, choices: tuple[Choice, ...], seed: int) -> Callable[[int], Drawn]:
-    """What draws batches of a size, altered."""
+def drawn_by(
+    schema: Schema, train: Store, choices: tuple[Choice, ...], seed: int, hidden: Mapping[str, TextSpec] | None = None
+) -> Callable[[int], Drawn]:
+    """What draws batches of a size, altered; of the texts in ``hidden`` some tokens are hidden."""
+    if hidden:
+        plain, hiding = drawn_by(schema, train, choices, seed), Hiding(hidden, seed)
+        return lambda size: Augmented(plain(size), hiding)
     if not choices:
         return partial(Batches, train, seed=seed)
     augmentation = _augmentation(schema, choices, seed)

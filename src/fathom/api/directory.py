@@ -30,6 +30,7 @@ __all__ = [
     "MODEL",
     "REPORT",
     "SCORES",
+    "START",
     "check_directory",
     "locked",
     "open_directory",
@@ -39,7 +40,7 @@ __all__ = [
 ]
 
 CONFIG, MODEL, LINEAR, DECISION = "config.toml", "model", "linear", "augment.json"
-REPORT, COST = "report.html", "cost.json"
+REPORT, COST, START = "report.html", "cost.json", "start.json"
 FOLDS, SCORES = "folds", "scores.json"  # a directory for each fold, and beside them what they tell together
 SAYS_NOTHING = ("versions", "log")  # of what a run computes
 BUDGET = "budget"
@@ -51,7 +52,7 @@ NO_OTHER_BUDGET = (
 # What a run writes last stands first and is deleted first, so that a killed deletion leaves the run at an earlier time.
 OURS = (
     *(REPORT, COST, MODEL, LINEAR, FOLDS, *TRACKED, "checkpoints"),
-    *(*FILES, "plan.json", DECISION, CONFIG),
+    *(*FILES, "plan.json", DECISION, START, CONFIG),
 )
 
 

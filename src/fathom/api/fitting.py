@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from fathom.api.augmenting import altered_inputs
 from fathom.api.choosing import chosen_net, mixes_members
 from fathom.api.columns import columns_told
-from fathom.api.directory import CONFIG, MODEL, REPORT, check_directory, locked, open_directory, record
+from fathom.api.directory import CONFIG, MODEL, REPORT, START, check_directory, locked, open_directory, record
 from fathom.api.examining import Say
 from fathom.api.folding import cross_validated
 from fathom.api.learning import train_on
@@ -26,6 +26,7 @@ from fathom.api.linear import linear_model
 from fathom.api.reporting import keep_cost, keep_report
 from fathom.api.rows import Rows, prepare
 from fathom.api.run import Run
+from fathom.api.starting import Start, start_of
 from fathom.api.stores import training_store
 from fathom.api.wishes import with_wishes
 from fathom.config import Config
@@ -92,7 +93,8 @@ def fit(
         check_directory(Path(out), resume=resume, overwrite=overwrite)
     with shown(say is not None):
         others = None if test is None else read(test, **accepted_options(test, asked.reading))
-        rows = prepare(read(source, **asked.reading), others, asked, tell)
+        start = start_of(asked, Path(out) if out is not None and resume else None)
+        rows = prepare(read(source, **asked.reading), others, asked, tell, start)
         asked = replace(asked, folds=rows.folds)
         run = fit_rows(rows, asked, out, resume=resume, overwrite=overwrite, say=say, report=report)
     run.seconds = time.perf_counter() - started
@@ -112,7 +114,8 @@ def fit_rows(
     """Build the network that fits rows that are read and split, train it, score it, and keep it; as ``fit``."""
     started, tell = time.perf_counter(), say or (lambda line: None)
     count = rows.train.num_rows
-    model = model_for(rows.schema, asked, count)
+    asked = asked if rows.start is None else rows.start.named(rows.schema, asked)
+    model = model_for(rows.schema, asked, count, rows.start, tell)
     asked = with_wishes(asked, model.layout)
     tell(_described(model) + (f" for each of {asked.folds} folds" if asked.folds else ""))
     if (choice := chosen_net(rows.schema, asked, count)) is not None:
@@ -127,6 +130,8 @@ def fit_rows(
             directory = open_directory(Path(out), resume=resume, overwrite=overwrite)
             earlier = (directory / CONFIG).exists()
             record(directory, _explicit(asked, model), rows)
+            if rows.start is not None:
+                rows.start.save(directory / START)
             with CostMeter() as meter:
                 run = _followed(model, rows, asked, directory, say)
             keep_cost(directory, meter.cost(), resumed=earlier)
@@ -169,7 +174,8 @@ def _carried_out(model: Model, rows: Rows, asked: Config, directory: Path | None
     train = partial(_train, watchers=watchers)
     if asked.folds:
         together = partial(_train_together, watchers=watchers)
-        model, outcome, folds = cross_validated(rows, asked, directory, model_for, train, together)
+        build = partial(model_for, start=rows.start)
+        model, outcome, folds = cross_validated(rows, asked, directory, build, train, together)
     else:
         outcome, folds = train(model, rows, asked, directory, TRAINING), None
         if rows.valid is not None:
@@ -195,8 +201,8 @@ def _carried_out(model: Model, rows: Rows, asked: Config, directory: Path | None
     )
 
 
-def model_for(schema: Schema, asked: Config, rows: int) -> Model:
-    """An untrained network that fits the columns, and where none was named so many rows.
+def model_for(schema: Schema, asked: Config, rows: int, start: Start | None = None, say: Say | None = None) -> Model:
+    """A network, as it starts, that fits the columns, and where none was named so many rows.
 
     Raises:
         ConfigError: nets and heads do not fit, augmentations do not fit what comes in, or no head has the metric that
@@ -206,6 +212,10 @@ def model_for(schema: Schema, asked: Config, rows: int) -> Model:
     if asked.monitor != SKILL:
         model.heads_with(asked.monitor)
     model.network.altered = altered_inputs(schema, asked)
+    if start is not None and start.members:
+        taken = start.fill(model)
+        if say is not None:
+            say(taken)
     return model
 
 
@@ -213,7 +223,7 @@ def layout_for(schema: Schema, asked: Config, rows: int) -> Layout:
     """The nets and heads that were asked for, and for the rest those that fit the columns."""
     heads = dict(asked.heads)
     if asked.head is not None:
-        heads = dict.fromkeys(schema.targets(), asked.head) | heads
+        heads = dict.fromkeys(schema.targets() or schema.inputs(), asked.head) | heads
     net, nets = asked.net, asked.nets
     if (choice := chosen_net(schema, asked, rows)) is not None:
         net, nets = choice.net, {**choice.nets, **nets}
@@ -230,7 +240,7 @@ def _explicit(asked: Config, model: Model) -> dict[str, Any]:
     return plain | {
         "target": model.targets or ["none"],
         "nets": model.layout.named(model.schema.inputs()),
-        "heads": model.layout.state()["heads"] if model.targets else {},
+        "heads": model.layout.state()["heads"] if model.targets or asked.head or asked.heads else {},
         "kinds": {column.name: KINDS.explicit(column.kind) for column in used},
         "roles": {column.name: str(column.role) for column in model.schema.columns if column.role != Role.TARGET},
     }

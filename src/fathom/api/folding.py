@@ -22,6 +22,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from fathom.api.directory import FOLDS, MODEL, SCORES
 from fathom.api.rows import Rows
 from fathom.api.splitting import split_rows, without_copies
+from fathom.api.starting import Start
 from fathom.config import Config
 from fathom.ensemble import joined_weights, member_weights
 from fathom.errors import ConfigError, ModelError
@@ -105,7 +106,7 @@ def cross_validated(
     count, seed = asked.folds or 0, seed_from("folds", asked.seed)
     parts, _ = split_rows(table, (1 / count,) * count, schema, seed, scored=0, fewest=2)
     scored = without_copies(table, parts, schema)
-    whole, outcome = _stack(build(schema, asked, table.num_rows), count, asked), None
+    whole, outcome = _stack(build(schema, asked, table.num_rows), count, asked, rows.start), None
     if whole is not None:
         fold_of = np.empty(table.num_rows, dtype=np.int64)
         for number, part in enumerate(parts):
@@ -124,7 +125,7 @@ def cross_validated(
     return whole, outcome, folds
 
 
-def _stack(model: Model, folds: int, asked: Config) -> Model | None:
+def _stack(model: Model, folds: int, asked: Config, start: Start | None) -> Model | None:
     """A network for each fold in one, all of which see every row; None where they are to be trained one by one.
 
     That is where a norm would take statistics of rows that its network must not learn from, where augmentation mixes
@@ -134,6 +135,8 @@ def _stack(model: Model, folds: int, asked: Config) -> Model | None:
     if model.layout.members > 1 or norms or model.network.altered or asked.monitor != SKILL:
         return None
     stack = Model(model.schema, replace(model.layout, members=folds), seed=seed_from("weights", asked.seed))
+    if start is not None and start.members:
+        start.fill(stack)
     return stack if isinstance(stack.network, Network) else None
 
 

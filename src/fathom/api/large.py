@@ -66,7 +66,7 @@ def fit_large(schema: Schema, rows: Selection) -> Schema:
         alone = Schema((column, *schema.of_role(Role.WEIGHT)))
         cells = Selection(rows.table.select([column.name for column in alone.columns]), rows.kept)
         found: Counts = reduce(alone.merge, in_parallel(partial(alone.count, whole=False), cells.pieces()))
-        counts[column.name] = found[column.name]
+        counts |= found
     if schema.weight is not None and not any(pc.any(pc.greater(p[schema.weight], 0)).as_py() for p in rows.pieces()):
         raise SchemaError(f"column {schema.weight!r} holds weights; every one is 0")
     return schema.fit_counted(counts)

@@ -40,7 +40,7 @@ def train_on(
     choices, spent_s = decided(model, train, valid, asked, directory, say)
     task = Task(
         model.network,
-        drawn_by(model.schema, train, choices, asked.seed),
+        drawn_by(model.schema, train, choices, asked.seed, None if model.hidden is None else model.hidden.specs),
         len(train),
         None if valid is None else partial(_validate, model, valid, asked.monitor),
         directory,

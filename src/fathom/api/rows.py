@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
@@ -23,6 +24,9 @@ from fathom.kinds import KINDS
 from fathom.runtime import seed_from
 from fathom.schema import Schema
 from fathom.signals import Role
+
+if TYPE_CHECKING:
+    from fathom.api.starting import Start
 
 __all__ = ["Rows", "prepare", "rows_fingerprint"]
 
@@ -45,6 +49,7 @@ class Rows:
         test_source: what the test rows were read from, where that is another source.
         numbers: of "valid" and "test" (N,) int64, each row's number, from 0, in the source that it was read from, whose
             parts stand one after another.
+        start: what the network starts from, where that is another run.
     """
 
     source: Source
@@ -56,6 +61,7 @@ class Rows:
     folds: int = 0
     test_source: Source | None = None
     numbers: Mapping[str, np.ndarray] = field(default_factory=dict)
+    start: Start | None = None
 
 
 def rows_fingerprint(rows: pa.Table) -> str:
@@ -63,7 +69,7 @@ def rows_fingerprint(rows: pa.Table) -> str:
     return fingerprint({"test": rows}, base_of(rows))
 
 
-def prepare(source: Source, test: Source | None, asked: Config, say: Say) -> Rows:
+def prepare(source: Source, test: Source | None, asked: Config, say: Say, start: Start | None = None) -> Rows:
     """Examine, split and fit.
 
     Args:
@@ -71,6 +77,7 @@ def prepare(source: Source, test: Source | None, asked: Config, say: Say) -> Row
         test: rows for the final score, if others than the source's own.
         asked: what the run is asked to do.
         say: is told what was found and decided.
+        start: another run, what whose columns mean is not fitted anew.
 
     Raises:
         SchemaError: no target is named, columns, kinds and roles do not fit, or there is nothing to learn.
@@ -79,7 +86,7 @@ def prepare(source: Source, test: Source | None, asked: Config, say: Say) -> Row
     hopeless = next((finding for finding in found.findings if finding.severity == "error"), None)
     if hopeless is not None:
         raise SchemaError(f"{hopeless.message}; {hopeless.remedy}")
-    schema, held_out = found.schema, found.held_out
+    schema, held_out = found.schema if start is None else start.given_to(found.schema), found.held_out
     train: pa.Table | Selection
     folds = asked.folds or 0
     if found.large is not None:
@@ -87,7 +94,7 @@ def prepare(source: Source, test: Source | None, asked: Config, say: Say) -> Row
     else:
         kept, left_out = rows_to_learn_from(Selection(found.train), schema, held_out.values())
         train = found.train if kept.kept is None else found.train.filter(kept.kept)
-        if asked.folds is None and "valid" not in held_out:
+        if asked.folds is None and start is None and "valid" not in held_out:
             folds = folds_for(schema, asked, train.num_rows)
         if folds:
             asked = replace(asked, valid=0.0)  # each fold is held out to choose by, once
@@ -104,7 +111,7 @@ def prepare(source: Source, test: Source | None, asked: Config, say: Say) -> Row
     for part in held_out:
         given = source if part == "valid" or test is None else test
         numbers[part] = _first_row(given, part if part in given.parts else "train") + found.places[part]
-    return Rows(source, fitted, train, valid, test_rows, found.findings, folds, test, numbers)
+    return Rows(source, fitted, train, valid, test_rows, found.findings, folds, test, numbers, start)
 
 
 def _first_row(source: Source, part: str) -> int:

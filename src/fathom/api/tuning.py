@@ -126,6 +126,8 @@ def _asked(target: str | Iterable[str] | None, trial_budget: str | None, config:
         raise ConfigError("budget stands twice: trial_budget is that of each trial")
     given = {"measure": False, "budget": trial_budget, **config}
     asked = Config.of({"target": target, **given} if target is not None else given)
+    if asked.start is not None:
+        raise ConfigError("a study starts from no other run; tune without start, then fit the winner with it")
     if asked.folds:
         raise ConfigError(
             f"folds = {asked.folds}: trials are judged by the same rows; tune without folds, then fit the winner with "

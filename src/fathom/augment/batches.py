@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +11,6 @@ from torch import Tensor
 
 from fathom.augment.augment import AUGMENTS, Augment, Mix
 from fathom.augment.draws import uniforms
-from fathom.data.store import Batches
 from fathom.errors import ConfigError, listed
 from fathom.registry import Choice, Entry
 from fathom.runtime import default_device, seed_from
@@ -116,7 +115,9 @@ class Augmented:
         device: where they are altered, and come from then; None takes the accelerator, where there is one.
     """
 
-    def __init__(self, batches: Batches, augmentation: Augmentation, device: torch.device | None = None) -> None:
+    def __init__(
+        self, batches: Any, augmentation: Callable[[Batch, int], Batch], device: torch.device | None = None
+    ) -> None:
         self._batches, self._augmentation = batches, augmentation
         self._device = default_device() if device is None else device
         self.per_epoch = batches.per_epoch
@@ -126,7 +127,8 @@ class Augmented:
         return self._batches.epoch
 
     def state(self) -> dict[str, Any]:
-        return self._batches.state()
+        held: dict[str, Any] = self._batches.state()
+        return held
 
     def restore(self, state: Mapping[str, Any]) -> None:
         self._batches.restore(state)

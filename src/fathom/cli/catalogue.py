@@ -21,13 +21,16 @@ from fathom.layout import SIGNAL_PARTS
 from fathom.nets import ACTIVATIONS, DECODERS, INITIALIZATIONS, NETS, NORMS
 from fathom.registry import Choice, Entry, Option, Registry, options_of
 from fathom.tracking import TRACKERS
-from fathom.training import AVERAGES, OPTIMIZERS, SCHEDULES
+from fathom.training import ADAPTERS, AVERAGES, OPTIMIZERS, SCHEDULES
 from fathom.training.engine import Trainer
 from fathom.typeset import aligned, width
 
 __all__ = ["Described", "Sort", "described", "listed", "plain", "sorts"]
 
-PARTS = (NETS, DECODERS, HEADS, KINDS, AUGMENTS, OPTIMIZERS, SCHEDULES, AVERAGES, ACTIVATIONS, NORMS, INITIALIZATIONS)
+PARTS = (
+    NETS, DECODERS, HEADS, KINDS, AUGMENTS, OPTIMIZERS, SCHEDULES, AVERAGES, ADAPTERS, ACTIVATIONS, NORMS,
+    INITIALIZATIONS,
+)  # fmt: skip
 ALL = (*PARTS, METRICS, READERS, CHECKS, TRACKERS)
 TRAINING = "training"
 SETS = "sets"

@@ -13,9 +13,10 @@ import click
 
 from fathom import __version__
 from fathom.cli import completion, generation, options
-from fathom.cli.printing import harmless
+from fathom.cli.pretraining import pretrain
+from fathom.cli.printing import printed as _print
+from fathom.cli.printing import say as _say
 from fathom.errors import InputError, unknown_name
-from fathom.typeset import set_to_width
 
 __all__ = ["fathom"]
 
@@ -60,6 +61,7 @@ def fathom() -> None:
 @click.option("--budget", metavar="BUDGET", help="2m, 20epochs or 5000steps; else until it stops improving.")
 @click.option("--net", metavar="NAME", help="A network; see fathom list nets.", shell_complete=NETS)
 @click.option("--head", metavar="NAME", help="A head; see fathom list heads.", shell_complete=HEADS)
+@click.option("--start", metavar="RUN", help="A run whose weights to start from.", shell_complete=completion.runs)
 @click.option("--ensemble", type=int, metavar="N", help="Train N networks together and average their answers.")
 @click.option("--folds", type=int, metavar="K", help="Cross-validate: K networks, one for each fold; 0 for none.")
 @click.option(
@@ -114,6 +116,9 @@ def fit(
     kept: dict[str, Any] = {"out": place, "resume": resume, "overwrite": overwrite, "report": report, "say": _say}
     run = fit_network(source, test=held_out, **kept, **config)
     _print(run.summary() if as_json else text.fitted(run))
+
+
+fathom.add_command(pretrain)
 
 
 @fathom.command(short_help="Try many nets and options, and keep the best.")
@@ -378,19 +383,6 @@ def completion_(shell: str) -> None:
     fish: fathom completion fish > ~/.config/fish/completions/fathom.fish
     """
     click.echo(completion.script(shell, fathom))
-
-
-def _say(line: str) -> None:
-    click.echo(set_to_width(harmless(line)), err=True)
-
-
-def _print(result: dict[str, Any] | str) -> None:
-    if isinstance(result, str):
-        click.echo(set_to_width(harmless(result)))
-        return
-    import json
-
-    click.echo(harmless(json.dumps(result, indent=2, ensure_ascii=False, allow_nan=False)))
 
 
 def _default_place(data: str, targets: Iterable[str]) -> str:

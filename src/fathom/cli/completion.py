@@ -33,6 +33,7 @@ REGISTRIES = {
     "optimizer": ("OPTIMIZERS", "training"),
     "schedule": ("SCHEDULES", "training"),
     "average": ("AVERAGES", "training"),
+    "adapter": ("ADAPTERS", "training"),
     "activation": ("ACTIVATIONS", "nets"),
     "initialization": ("INITIALIZATIONS", "nets"),
     "norm": ("NORMS", "nets"),

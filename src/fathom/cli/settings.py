@@ -27,7 +27,7 @@ def config_from(options: Mapping[str, Any]) -> Tree:
         ConfigError: an option that cannot be read, or a file that is no TOML.
     """
     said: Tree = {}
-    for key in ("target", "budget", "seed", "net", "head", "augment", "ensemble", "folds", "log"):
+    for key in ("target", "budget", "seed", "start", "net", "head", "augment", "ensemble", "folds", "log"):
         if options.get(key) is not None and options[key] != ():
             said[key] = options[key]
     for option in ("kind", "role"):

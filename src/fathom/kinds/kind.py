@@ -25,6 +25,7 @@ KINDS = Registry("kind", "fathom.kinds")
 - ``padded``: networks pad its ragged rows to the longest of a batch;
 - ``form``: the kind whose nets and heads it takes, where its tensors are like that one's;
 - ``alone``: its options as a target that nothing comes in for;
+- ``made_by``: its options that decide what is fitted, so that what another run fitted cannot be used with others;
 - ``entry``: the net that turns its tensor into a vector without learning a representation; without it the kind cannot
   come in;
 - ``net``: its default net, if that is another;

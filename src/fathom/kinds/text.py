@@ -43,6 +43,7 @@ SMALLEST_VOCABULARY = 256 + len(SPECIALS)  # every byte is a token
     shared=True,
     padded=True,
     alone={"long": "windows"},
+    made_by=("tokenizer", "vocabulary", "lowercase"),
     entry="bag",
     net="transformer",
     head="generate",

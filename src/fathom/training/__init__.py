@@ -2,8 +2,9 @@
 
 from fathom.registry import Registry
 
-__all__ = ["AVERAGES", "OPTIMIZERS", "SCHEDULES"]
+__all__ = ["ADAPTERS", "AVERAGES", "OPTIMIZERS", "SCHEDULES"]
 
 OPTIMIZERS = Registry("optimizer", "fathom.training")
 SCHEDULES = Registry("schedule", "fathom.training")
 AVERAGES = Registry("average", "fathom.training")
+ADAPTERS = Registry("adapter", "fathom.training")

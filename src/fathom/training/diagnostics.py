@@ -96,7 +96,7 @@ class Depths:
         with ExitStack() as hooks:
             for layer in self._layers:
                 hooks.callback(layer.module.register_forward_hook(seen.layer(layer)).remove)
-                for weight in layer.weights:
+                for weight in (weight for weight in layer.weights if weight.requires_grad):
                     hooks.callback(weight.register_post_accumulate_grad_hook(seen.gradient).remove)
             for activation in self._activations:
                 hooks.callback(activation.register_forward_hook(seen.activation).remove)

@@ -15,12 +15,13 @@ from fathom.errors import ConfigError, Interrupted, ModelError
 from fathom.registry import Choice, Range
 from fathom.runtime import StopSignal, fsync_directory, seeded, threads
 from fathom.signals import to_device
-from fathom.training import AVERAGES, OPTIMIZERS, SCHEDULES
+from fathom.training import ADAPTERS, AVERAGES, OPTIMIZERS, SCHEDULES
 from fathom.training.budget import Budget
 from fathom.training.checkpoint import read_checkpoint, write_checkpoint
 from fathom.training.clock import Clock
 from fathom.training.course import Course
 from fathom.training.diagnostics import Depths, next_sample, read_depths
+from fathom.training.freezing import Freezing
 from fathom.training.hooks import Moment
 from fathom.training.log import RunLog
 from fathom.training.plan import Plan, apply_layout
@@ -90,6 +91,10 @@ class Trainer:
         checkpoint_s: seconds between checkpoints.
         diagnostics: whether gradients, updates and activations of the layers are looked on at, in some sixty steps;
             weights come out the same, to the bit.
+        freeze: names of parameters that stay as they are, as ``body`` or ``body.blocks.0``, or "all but heads".
+        unfreeze: share of the steps after which one more layer below the heads begins to learn; 0 lets all learn.
+        layer_decay: what the learning rate is multiplied by for each layer between a parameter and the heads.
+        adapter: what learns in the place of matrices, and is added to them at the end.
     """
 
     def __init__(
@@ -114,13 +119,22 @@ class Trainer:
         cooldown: Annotated[float, Range(0, 0.9)] = 0.2,
         checkpoint_s: Annotated[float, Range(0, 86_400)] = 20.0,
         diagnostics: bool = True,
+        freeze: tuple[str, ...] = (),
+        unfreeze: Annotated[float, Range(0, 1)] = 0.0,
+        layer_decay: Annotated[float, Range(0.01, 1)] = 1.0,
+        adapter: Annotated[Choice, ADAPTERS] = Choice("none"),
     ) -> None:
         self._task = task
+        with seeded(task.seed):
+            self._adapted = ADAPTERS.build(adapter, task.module)
+        self._freezing = Freezing(task.module, freeze, unfreeze)
         self._optimizer, self._chosen_average = OPTIMIZERS.checked(optimizer), AVERAGES.checked(average)
         facts = OPTIMIZERS.get(optimizer.name).facts
         averages, searches = bool(facts.get("averages")), bool(facts.get("full_batch"))
         if is_auto(self._optimizer) and searches:
             raise ConfigError(f"optimizer.lr = 'auto' is of no use to {optimizer.name}, which searches along each step")
+        if searches and (unfreeze or layer_decay != 1):
+            raise ConfigError(f"optimizer {optimizer.name} moves all weights alike: leave out unfreeze and layer_decay")
         if precision == "bfloat16" and searches:
             raise ConfigError(f"optimizer {optimizer.name} compares losses: training.precision must be auto or float32")
         if averages and average.name != "none":
@@ -132,7 +146,7 @@ class Trainer:
         if (l1_proximal or group_l1) and average.name != "none":
             raise ConfigError("averages of weights are not exactly zero: leave out training.average or the proximal L1")
         self._penalties: dict[str, Any] = {"accumulate": accumulate, "clip_norm": clip_norm, "l1": l1, "l2": l2}
-        self._penalties |= {"l1_proximal": l1_proximal, "group_l1": group_l1}
+        self._penalties |= {"l1_proximal": l1_proximal, "group_l1": group_l1, "layer_decay": layer_decay}
         self._sparse = l1_proximal + group_l1 > 0
         self._checkpoint_s = checkpoint_s
         self._log = RunLog(task.directory)
@@ -164,6 +178,8 @@ class Trainer:
             with self._kept(update):
                 self._best_weights = self._weights()
         self._task.module.load_state_dict(self._best_weights)
+        self._adapted.merge()
+        self._freezing.release()
         self._task.module.eval()
         return self._outcome(batches)
 
@@ -200,9 +216,10 @@ class Trainer:
         device = next(self._task.module.parameters()).device
         now, saved_s, ticked_s = self._now, clock.seconds, clock.seconds
         self._tell("started", plan, batches, clock)
-        self._task.module.train()
+        self._freezing.to_train()
         sampled = next_sample(now.step)
         while now.step < self._course.last_step(plan, now):
+            self._freezing.thaw(now.step / plan.steps)
             batch = next(batches) if device.type == "cpu" else to_device(next(batches), device)
             one = partial(update, batch, now.step, self._rate(plan, now.step))
             now.trained(one() if now.step < sampled else self._watched(one))
@@ -261,7 +278,7 @@ class Trainer:
         try:
             return self._task.validate()
         finally:
-            self._task.module.train()
+            self._freezing.to_train()
 
     def _evaluate(self, plan: Plan, update: Update, batches: Drawn, clock: Clock) -> None:
         """Look at the validation rows, keep the weights if they are the best, log, and see whether to cool down."""

@@ -9,7 +9,7 @@ needs to.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol
 
 import torch
@@ -20,7 +20,7 @@ from fathom.registry import Range
 from fathom.training import OPTIMIZERS
 from fathom.training.fused import FusedAdam
 
-__all__ = ["Optimizer", "parameter_groups"]
+__all__ = ["Optimizer", "parameter_groups", "scaled_groups"]
 
 # The engine puts a number in the place of "auto": no optimizer ever sees it.
 if TYPE_CHECKING:
@@ -76,6 +76,17 @@ def parameter_groups(
     vectors = [parameter for parameter in trained if own_dimensions(parameter) < 2]
     groups.append({"params": vectors, "decays": False})
     return [group for group in groups if group["params"]]
+
+
+def scaled_groups(groups: Groups, scales: Mapping[nn.Parameter, float]) -> Groups:
+    """The groups cut by what the learning rate of parameters is multiplied by, which each has as its ``scale``."""
+    found: Groups = []
+    for group in groups:
+        by_scale: dict[float, list[nn.Parameter]] = {}
+        for parameter in group["params"]:
+            by_scale.setdefault(scales.get(parameter, 1.0), []).append(parameter)
+        found += [{**group, "params": own, "scale": scale} for scale, own in sorted(by_scale.items(), reverse=True)]
+    return found
 
 
 @OPTIMIZERS.register("sgd", decays=False)

@@ -19,8 +19,9 @@ from fathom.runtime import keep_freed_memory, seed_from
 from fathom.signals import Batch, Loss, batch_size, split_batch
 from fathom.training import OPTIMIZERS
 from fathom.training.clipping import clip
+from fathom.training.freezing import scales_of
 from fathom.training.hidden import hidden_matrices
-from fathom.training.optimizers import parameter_groups
+from fathom.training.optimizers import parameter_groups, scaled_groups
 from fathom.training.proximal import shrink, shrink_groups
 
 __all__ = ["Trainable", "Update"]
@@ -55,6 +56,7 @@ class Update:
         l2: times half the sum of their squares, added to the loss.
         l1_proximal: times the learning rate, how far each number of a matrix moves towards zero after a step.
         group_l1: likewise of all that a column has in the first layer, by the root of how much that is.
+        layer_decay: what the learning rate is multiplied by for each layer between a parameter and the heads.
         bfloat16: whether products may be computed in that precision; weights, gradients of weights and the optimizer's
             state are float32 all the same (Micikevicius et al. 2018, section 3.1).
 
@@ -74,6 +76,7 @@ class Update:
         l2: float = 0.0,
         l1_proximal: float = 0.0,
         group_l1: float = 0.0,
+        layer_decay: float = 1.0,
         bfloat16: bool = False,
     ) -> None:
         if accumulate > 1 and module.whole_batch:
@@ -94,7 +97,8 @@ class Update:
         hidden = hidden_matrices(module) if facts.get("hidden") else None
         apart = facts["decays"] or any((l1, l2, l1_proximal))
         parts = self.module.parts.items()
-        self._parts = {name: _Part(part, optimizer, apart=apart, hidden=hidden) for name, part in parts}
+        scales = scales_of(module, layer_decay) if layer_decay != 1 else {}
+        self._parts = {name: _Part(part, optimizer, scales, apart=apart, hidden=hidden) for name, part in parts}
         self._first: FirstLayer | None = module.first_layer() if group_l1 else None
         firsts = () if self._first is None else self._first.weights
         self._firsts = {name: [first for first in firsts if part.holds(first)] for name, part in self._parts.items()}
@@ -249,17 +253,18 @@ class _Part:
         self,
         parameters: Iterable[nn.Parameter],
         optimizer: Choice,
+        scales: Mapping[nn.Parameter, float],
         *,
         apart: bool,
         hidden: Collection[nn.Parameter] | None,
     ) -> None:
         self.averages = bool(OPTIMIZERS.get(optimizer.name).facts.get("averages", False))
-        groups = parameter_groups(parameters, apart=apart, hidden=hidden)
+        groups = scaled_groups(parameter_groups(parameters, apart=apart, hidden=hidden), scales)
         self.parameters = [parameter for group in groups for parameter in group["params"]]
         self.matrices = [parameter for group in groups if group["decays"] for parameter in group["params"]]
         self.stacked = all(isinstance(parameter, Stacked) for parameter in self.parameters)
         self.optimizer: Any = OPTIMIZERS.build(optimizer, groups)
-        self._rates = [group["lr"] for group in self.optimizer.param_groups]
+        self._rates = [group["lr"] * group["scale"] for group in self.optimizer.param_groups]
 
     @property
     def rate(self) -> float:
