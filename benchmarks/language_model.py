@@ -23,7 +23,8 @@ TEXT = DATA / "text" / "tiny_shakespeare" / "input.txt"
 PLAIN = Path(__file__).with_name("plain_gpt.py")
 COMMAND = "python benchmarks/language_model.py"
 HEAD = ("tiny Shakespeare, characters", "loss", "seconds [min-max]", "parameters")
-SETTINGS = ("--kind", "text={name='text',tokenizer='char',length=64}", "--set", "valid=0.1", "--set", "test=0.0")
+SETTINGS = ("--kind", "text=text", "--set", "kinds.text.tokenizer=char", "--set", "kinds.text.length=64")
+SPLIT = ("--set", "valid=0.1", "--set", "test=0.0")
 
 
 def main() -> None:
@@ -61,7 +62,19 @@ def _fathom(seed: int, seconds: float) -> tuple[float, float, int]:
     """The loss, the time and the size of fathom's model, told to be done within seconds."""
     with tempfile.TemporaryDirectory() as place:
         out = Path(place) / "run"
-        command = [sys.executable, "-m", "fathom.cli", "fit", TEXT, *SETTINGS, "--seed", str(seed), "--out", out]
+        command = [
+            sys.executable,
+            "-m",
+            "fathom.cli",
+            "fit",
+            TEXT,
+            *SETTINGS,
+            *SPLIT,
+            "--seed",
+            str(seed),
+            "--out",
+            out,
+        ]
         command += ["--budget", f"{_training_seconds(seconds):.1f}s", "--no-report", "--json"]
         started = time.perf_counter()
         told = subprocess.run(list(map(str, command)), check=True, capture_output=True, text=True)

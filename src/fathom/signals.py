@@ -114,6 +114,9 @@ class Ragged:
             (B, T, ...) values with ``fill`` behind each row's end, and (B, T) bool, true where a value stands.
         """
         longest = int(self.lengths.max()) if len(self) else 0
+        if not torch.compiler.is_compiling() and len(self) * longest == len(self.values):  # a graph knows no lengths
+            whole = self.values.reshape(len(self), longest, *self.values.shape[1:])
+            return whole, torch.ones(len(self), longest, dtype=torch.bool, device=self.values.device)
         mask = torch.arange(longest, device=self.values.device) < self.lengths[:, None]  # (B, T)
         padded = self.values.new_full((len(self), longest, *self.values.shape[1:]), fill)
         padded[mask] = self.values

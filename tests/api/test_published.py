@@ -181,9 +181,7 @@ def test_a_name_of_the_hub_is_looked_for_in_its_folder(place, tmp_path, monkeypa
     folder, _ = place("BertModel")
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
     monkeypatch.setitem(__import__("sys").modules, "huggingface_hub", None)
-    with pytest.raises(
-        ModelError, match=r"me/small is not in .*models--me--small.*; put config\.json, "
-    ):
+    with pytest.raises(ModelError, match=r"me/small is not in .*models--me--small.*; put config\.json, "):
         place_in_hub("me/small")
     snapshot = tmp_path / "models--me--small" / "snapshots" / "abc"
     shutil.copytree(folder, snapshot)

@@ -34,6 +34,7 @@ def signal(state: SignalSpec, rows: int = 4) -> Signal:
     return Signal(vector, tokens, None if tokens is None else torch.ones(rows, 3, dtype=torch.bool))
 
 
+@torch.no_grad()
 def chances(one, state: SignalSpec, row: int) -> torch.Tensor:
     """The logarithms of the chances of a row's labels, the row by itself."""
     ids, whole = ROWS.values[ROWS.offsets[row] : ROWS.offsets[row + 1]], signal(state)
@@ -56,7 +57,7 @@ def test_the_loss_is_the_sum_over_the_labels_of_all_rows(state):
 def test_a_batch_of_rows_that_all_lack_a_text_weighs_nothing():
     one, nothing = head(TOKENS), Ragged(torch.empty(0, dtype=torch.int64), torch.zeros(4, dtype=torch.int64))
     loss = one.loss(signal(TOKENS, 3), nothing, None)
-    assert (float(loss.total), float(loss.weight)) == (0, 0)
+    assert (float(loss.total.detach()), float(loss.weight)) == (0, 0)
     loss.total.backward()
 
 
@@ -77,7 +78,7 @@ def test_what_is_measured_is_how_the_true_text_was_told(state, monkeypatch):
 
 def test_right_counts_the_tokens_that_were_likeliest():
     one = head(ALONE)
-    told = one.net(one.table(torch.tensor([[BEGIN]])), None) @ one.table.weight.T
+    told = one.net(one.table(torch.tensor([[BEGIN]])), None).detach() @ one.table.weight.detach().T
     likeliest = int(told.argmax())
     rows = Ragged.of([torch.tensor([BEGIN, likeliest]), torch.tensor([BEGIN, (likeliest + 1) % SIZE])])
     assert one.measured(signal(ALONE, 2), rows)["right"].tolist() == [1, 0]

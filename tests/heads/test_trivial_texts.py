@@ -21,7 +21,7 @@ def test_what_is_known_without_learning_depends_on_what_comes_in():
     assert list(trivial_texts(truth, {}, {})) == []
     assert list(trivial_texts(truth, answer, {})) == ["the usual text"]
     assert list(trivial_texts(truth, answer, {"de": as_texts(["One. Two.", None])})) == [
-        *("the usual text", "de as it is", "first sentence of de", "three sentences of de"),
+        *("the usual text", "de as it is", "de, a sentence", "de, 3 sentences"),
     ]
     told = {"nll": np.zeros(2), "share_nll": np.array([3.0, 5]), "tokens": np.array([1, 2])}
     (shares,) = trivial_texts(truth, told, {}).values()

@@ -18,22 +18,26 @@ from fathom.errors import ConfigError, unknown_name
 from fathom.heads import HEADS, METRICS
 from fathom.kinds import KINDS
 from fathom.layout import SIGNAL_PARTS
-from fathom.nets import ACTIVATIONS, INITIALIZATIONS, NETS, NORMS
+from fathom.nets import ACTIVATIONS, DECODERS, INITIALIZATIONS, NETS, NORMS
 from fathom.registry import Choice, Entry, Option, Registry, options_of
 from fathom.tracking import TRACKERS
-from fathom.training import AVERAGES, OPTIMIZERS, SCHEDULES
+from fathom.training import ADAPTERS, AVERAGES, OPTIMIZERS, SCHEDULES
 from fathom.training.engine import Trainer
 from fathom.typeset import aligned, width
 
 __all__ = ["Described", "Sort", "described", "listed", "plain", "sorts"]
 
-PARTS = (NETS, HEADS, KINDS, AUGMENTS, OPTIMIZERS, SCHEDULES, AVERAGES, ACTIVATIONS, NORMS, INITIALIZATIONS)
+PARTS = (
+    NETS, DECODERS, HEADS, KINDS, AUGMENTS, OPTIMIZERS, SCHEDULES, AVERAGES, ADAPTERS, ACTIVATIONS, NORMS,
+    INITIALIZATIONS,
+)  # fmt: skip
 ALL = (*PARTS, METRICS, READERS, CHECKS, TRACKERS)
 TRAINING = "training"
 SETS = "sets"
 # Where the options of a thing of each sort are given on the command line.
 PLACES = {name: name for name in ("net", "head", "optimizer", "schedule", TRAINING)} | {
     "kind": "kinds.COLUMN",
+    "decoder": "net",
     "average": "training.average",
     "check": "checks.NAME",
     "reader": "reading",

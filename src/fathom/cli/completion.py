@@ -26,12 +26,14 @@ PROGRAM = "fathom"
 # Each sort of thing: its registry, and the room whose files register such things.
 REGISTRIES = {
     "net": ("NETS", "nets"),
+    "decoder": ("DECODERS", "nets"),
     "head": ("HEADS", "heads"),
     "kind": ("KINDS", "kinds"),
     "augmentation": ("AUGMENTS", "augment"),
     "optimizer": ("OPTIMIZERS", "training"),
     "schedule": ("SCHEDULES", "training"),
     "average": ("AVERAGES", "training"),
+    "adapter": ("ADAPTERS", "training"),
     "activation": ("ACTIVATIONS", "nets"),
     "initialization": ("INITIALIZATIONS", "nets"),
     "norm": ("NORMS", "nets"),

@@ -183,7 +183,7 @@ class Generate(Head):
         ids, there = ids.repeat(signal.members, 1), there[:, 1:].repeat(signal.members, 1)
         state = self.net(self.table(ids[:, :-1]), self.memory(signal))
         rows = torch.arange(len(ids), device=ids.device).unsqueeze(1).expand(there.shape)
-        if bool(there.all()):
+        if there.numel() == signal.members * (len(target.values) - len(target)):  # no row is shorter than another
             return state.flatten(0, 1), ids[:, 1:].flatten(), rows.flatten()
         return state[there], ids[:, 1:][there], rows[there]
 

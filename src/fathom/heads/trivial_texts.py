@@ -30,13 +30,13 @@ def trivial_texts(
     """
     found = {}
     if "share_nll" in answer:
-        found["each token by its share"] = {"nll": answer["share_nll"], "tokens": answer["tokens"]}
+        found["shares of tokens"] = {"nll": answer["share_nll"], "tokens": answer["tokens"]}
     if "text" in answer:
         found["the usual text"] = usual(truth)
         for name, cells in texts.items():
             found[f"{name} as it is"] = copied(cells)
-            found[f"first sentence of {name}"] = lead(cells, 1)
-            found[f"three sentences of {name}"] = lead(cells)
+            found[f"{name}, a sentence"] = lead(cells, 1)
+            found[f"{name}, 3 sentences"] = lead(cells)
     return found
 
 
