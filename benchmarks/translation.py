@@ -29,7 +29,7 @@ HEAD = ("Multi30k, German to English", "BLEU, greedy", "BLEU, beams", "seconds",
 BEAMS = 4
 QUICK_ROWS, QUICK_SECONDS = 200, 10
 # The state is read by an LSTM both ways, and told by one that asks it (Bahdanau et al. 2015).
-RECURRENT = ("--net", "lstm", "--head", "{name='generate',net='lstm'}")
+RECURRENT = ("--net", "lstm", "--head", "generate", "--set", "head.net=lstm")
 
 
 class Translated(NamedTuple):
