@@ -292,6 +292,6 @@ def _budget_words(budget: Budget, *, watched: bool) -> str:
 def _described(model: Model) -> str:
     nets = [net.name for chain in model.layout.branches.values() for net in chain]
     nets += [model.layout.body.name] if model.layout.body else []
-    heads = [head.name for head in model.layout.heads.values()]
+    heads = ", ".join(dict.fromkeys(head.name for head in model.layout.heads.values()))
     count = sum(parameter.numel() for parameter in model.network.parameters())
-    return f"network: {' → '.join(dict.fromkeys(nets))} → {', '.join(dict.fromkeys(heads))}, {count:,} parameters"
+    return f"network: {' → '.join([*dict.fromkeys(nets), heads])}, {count:,} parameters"
