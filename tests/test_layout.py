@@ -60,3 +60,13 @@ def test_a_net_behind_an_entry_stands_on_that_of_the_kind():
     nets = {"tokens": TOKENS, "number": Choice("feature_tokens", {"width": 16})}
     chain = choose_layout(found.inputs(), found.targets(), nets=nets).branches["pack/number"]
     assert [net.name for net in chain] == ["scale", "feature_tokens"]
+
+
+def test_a_text_beside_a_category_is_told_by_nets_that_come_to_the_same_layout():
+    said = [f"the big cat {k} sees the dog of house {k}" for k in range(40)]
+    table = pa.table({"said": said, "colour": ["red", "blue"] * 20, "told": [f"house number {k}" for k in range(40)]})
+    kinds = {"said": Choice("text"), "told": Choice("text")}
+    schema = Schema.infer(table, ("told",), kinds=kinds).fit(table)
+    layout = choose_layout(schema.inputs(), schema.targets())
+    named = {kind: Choice(net["name"]) for kind, net in layout.named(schema.inputs()).items()}
+    assert choose_layout(schema.inputs(), schema.targets(), nets=named) == layout

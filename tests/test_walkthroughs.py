@@ -59,7 +59,7 @@ def paragraph(number: int) -> dict:
     context = ". ".join(sentences(3, 3 * number))
     answer = f"house {3 * number}"
     said = [{"text": answer, "answer_start": context.index(answer)}]
-    asked = f"whose is the {NAMES[3 * number // 16 % 4]} that is told of first?"
+    asked = f"whose is the {NAMES[3 * number // 16 % 4]} that is told of first, in article {number}?"
     return {"context": context, "qas": [{"id": f"q{number}", "question": asked, "answers": said}]}
 
 
