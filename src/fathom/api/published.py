@@ -35,7 +35,7 @@ FILES = (CONFIG, WEIGHTS, INDEX, "model-*.safetensors", TOKENIZER, "tokenizer_co
 COLUMN = "text"
 BERTS_TOKENS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 GPTS_TOKEN = "<|endoftext|>"
-ACTIVATIONS = {
+ACTIVATIONS: dict[str, Choice | str] = {
     "gelu": "gelu",
     "relu": "relu",
     "silu": "silu",
