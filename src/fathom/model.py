@@ -383,9 +383,8 @@ class Model:
 
     def _trivial(self, name: str, rows: int) -> dict[str, np.ndarray] | None:
         answers = self.network.trivial(rows).get(name)
-        if answers is None:
-            return None
-        return self._values(name, {key: value.cpu().numpy() for key, value in answers.items()})
+        found = None if answers is None else {key: value.cpu().numpy() for key, value in answers.items()}
+        return None if found is None else self._values(name, found)
 
 
 def _rows_at_once(store: TensorStore) -> int:

@@ -33,7 +33,7 @@ def library(pooler: bool = True) -> Any:
 
 
 def ours_of(theirs: Any, *, pooler: bool = True, before: str = "") -> Bert:
-    net = Bert(SignalSpec(WIDTH, ("tokens",)), depth=DEPTH, heads=4, length=16, pooler=pooler).eval()
+    net = Bert(SignalSpec(WIDTH, ("tokens",)), width=WIDTH, depth=DEPTH, heads=4, length=16, pooler=pooler).eval()
     tensors = {before + name: value for name, value in theirs.state_dict().items()}
     net.load_state_dict(from_checkpoint(tensors, DEPTH, pooler=pooler))
     return net

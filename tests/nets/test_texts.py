@@ -82,7 +82,7 @@ def test_a_bag_of_no_texts_at_all():
 
 
 def test_filters_see_the_windows_of_their_width():
-    net, x, mask = built("textcnn", widths=[2, 3], filters=4), tokens(), holes()
+    net, x, mask = built("textcnn", width=WIDTH, widths=[2, 3], filters=4), tokens(), holes()
     found = net(x, mask)
     for row in range(BATCH):
         there = x[row, mask[row]]

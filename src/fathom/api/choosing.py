@@ -45,6 +45,7 @@ OPERATIONS_A_SECOND, FEWEST_PASSES = 5e10, 20
 OPERATIONS_A_WEIGHT = 6  # two each for the answer, the gradient of weights, that of inputs
 # Pictures get twice the channels where a budget of time allows so many passes over them.
 PICTURES, PICTURE_NET = "image", "convnet"
+TEXTS, TEXT_NET = "text", "bag"
 PASSES_FOR_MORE_CHANNELS, OPERATIONS_A_SECOND_ON_PICTURES = 30, 8e10
 
 
@@ -74,6 +75,8 @@ def chosen_net(schema: Schema, asked: Config, rows: int) -> Chosen | None:
     inputs = schema.inputs()
     if any(kind == PICTURES for kind, _ in inputs.values()):
         return _for_pictures(schema, asked, rows)
+    if any(kind == TEXTS for kind, _ in inputs.values()):
+        return _for_texts(schema, asked)
     given = {} if asked.net is None else dict(asked.net.options)
     named = (asked.net is not None and asked.net.name != DEFAULT) or not {"vector", "tokens"}.isdisjoint(asked.nets)
     plain = all(kind in TABLE_KINDS for kind, _ in inputs.values())
@@ -114,6 +117,15 @@ def _for_pictures(schema: Schema, asked: Config, rows: int) -> Chosen | None:
         return None
     why = f"{channels[0]} to {channels[-1]} channels, for the budget allows many passes over {rows:,} rows"
     return Chosen(None, {PICTURES: Choice(PICTURE_NET, {"channels": channels})}, why)
+
+
+def _for_texts(schema: Schema, asked: Config) -> Chosen | None:
+    """Bags of tokens, where no text is to be told: as good as any other net on the sets that this was tried on."""
+    named = asked.net is not None and (asked.net.name != DEFAULT or bool(asked.net.options))
+    answered = {kind for kind, _ in schema.targets().values()}
+    if named or asked.nets or not answered or TEXTS in answered:
+        return None
+    return Chosen(None, {TEXTS: Choice(TEXT_NET)}, "bags of tokens and of their pairs, quick and hard to beat on texts")
 
 
 def _products(spec: ImageSpec, channels: tuple[int, ...]) -> float:

@@ -49,6 +49,7 @@ def train_on(
         asked.measure,
         1.0 if asked.monitor == SKILL else None,
         bears_bfloat16(model.layout),
+        1.0 if train.lengths is None else float(train.lengths.float().mean()),
     )
     trainer = Trainer(task, **asked.training)
     try:

@@ -28,6 +28,10 @@ __all__ = ["linear_model"]
 
 FEW_ROWS, SEARCHES = 5000, "20steps"  # of which each look at the loss may see all
 STEPS, EPOCHS, BATCH = 2000, 60, 256
+PLAIN = {"number": Choice("scale", {"clip": 0.0}), "text": Choice("bag", {"width": 16})}
+"""Where a kind's entry has options that a linear model does without, or can do with less of.
+
+Of texts it is linear in the counts of tokens and pairs, through a matrix of low rank, as fastText is."""
 
 
 def linear_model(model: Model, rows: Rows, asked: Config, directory: Path | None, say: Say | None) -> Model | None:
@@ -48,7 +52,7 @@ def linear_model(model: Model, rows: Rows, asked: Config, directory: Path | None
     if not inputs or needs != {"vector"}:
         return None
     heads = model.layout.heads if targets else None
-    plain = {kind: Choice("scale", {"clip": 0.0}) for kind, _ in inputs.values() if kind == "number"}
+    plain = {kind: PLAIN[kind] for kind, _ in inputs.values() if kind in PLAIN}
     layout = choose_layout(inputs, targets, net=Choice("linear"), heads=heads)
     branches = {key: (plain.get(inputs[key][0], chain[0]),) for key, chain in layout.branches.items()}
     linear = Model(rows.schema, replace(layout, branches=branches), seed=seed_from("linear", asked.seed))

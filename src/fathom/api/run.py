@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import tomllib
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -125,6 +125,33 @@ class Run:
             reading: options of the source's reader.
         """
         return evaluated(self.model, self._grouped(source, **reading), linear=self.linear, private=private)
+
+    def generate(
+        self, prompt: str | Sequence[str] = "", *, source: Any = None, number: int = 1, **manner: Any
+    ) -> list[str]:
+        """Write texts; see ``Manner`` for how.
+
+        Args:
+            prompt: of a language model the beginning of the text, else the text that comes in; or several.
+            source: rows to write a text for, each, instead of a prompt; see ``read``.
+            number: how many texts to write for each prompt.
+            manner: tokens, temperature, top_k, top_p, beams, stop, seed.
+
+        Returns:
+            The texts, those of one prompt together, without the prompt.
+
+        Raises:
+            ModelError: no head writes text.
+            ConfigError: a prompt that is no such input, or a manner that is not allowed.
+        """
+        from fathom.api.generating import Author, Manner
+
+        author, asked = Author(self.model), Manner(**manner)
+        if source is not None:
+            return author.answered(_one_table(self.read(source)), asked)
+        prompts = [prompt] if isinstance(prompt, str) else list(prompt)
+        repeated = [one for one in prompts for _ in range(number)]
+        return author.written(repeated, asked, numbers=list(range(number)) * len(prompts))
 
     def embed(self, source: Any, **reading: Any) -> np.ndarray:
         """The vectors on which the heads stand, (N, D); see ``read``."""

@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from fathom import __version__
-from fathom.cli import completion, options
+from fathom.cli import completion, generation, options
 from fathom.cli.printing import harmless
 from fathom.errors import InputError, unknown_name
 from fathom.typeset import set_to_width
@@ -226,6 +226,10 @@ def predict(run: str, data: str, out: str | None, *, as_json: bool, **said: Any)
         _print({"run": run, "rows": count, **shown, "seconds": round(time.perf_counter() - started, 3)})
     elif tables is not None:
         rows.write_csv(tables, sys.stdout.buffer)
+
+
+fathom.add_command(generation.generate)
+fathom.add_command(generation.chat)
 
 
 @fathom.command(short_help="Score a network on rows that have the target.")

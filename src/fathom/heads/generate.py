@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import partial
 from typing import Annotated
 
 import torch
@@ -45,8 +46,8 @@ LOGITS_AT_ONCE = 1 << 21  # what a cache bears, where no gradient needs them all
 class Generate(Head):
     """A decoder that tells each token from those before it and from what comes in; with nothing, a language model.
 
-    What comes in is asked token by token where there are tokens, else its vector as one. The output's matrix is the table
-    of tokens (Press and Wolf 2017), which encoders of the same tokens and width share.
+    What comes in is asked token by token where there are tokens, else its vector as one. The output's matrix is the
+    table of tokens (Press and Wolf 2017), which encoders of the same tokens and width share.
 
     Args:
         state: what the net gives.
@@ -96,13 +97,11 @@ class Generate(Head):
         memory, rows = self.memory(signal), _rows(signal)
         if memory is None:
             return {"ids": torch.full((rows, 1), self.spec.end, device=self.table.weight.device)}
-        first = self.begun(rows)
-        teller = self.teller(signal, rows, 1 + self.most_tokens)
-        options = {"end": self.spec.end, "never": self.never}
         if self.beams > 1:
-            searched = {"beams": self.beams, "length_penalty": self.length_penalty}
-            return {"ids": beam_search(teller, first, most_tokens=self.most_tokens, **searched, **options)}
-        writer = Writer(teller, first, **options)
+            return {"ids": self.searched(signal, self.beams, self.most_tokens)}
+        writer = Writer(
+            self.teller(signal, rows, self.most_tokens), self.begun(rows), end=self.spec.end, never=self.never
+        )
         ids = torch.full((rows, self.most_tokens), self.spec.end)
         for place in range(self.most_tokens):
             ids[:, place] = writer.step()
@@ -110,12 +109,25 @@ class Generate(Head):
                 break
         return {"ids": ids}
 
+    def searched(self, signal: Signal, beams: int, most_tokens: int) -> Tensor:
+        """The likeliest of several texts of each row, (B, most_tokens) int64, filled up with the end."""
+        rows = _rows(signal)
+        return beam_search(
+            self.teller(signal, rows, most_tokens),
+            self.begun(rows),
+            end=self.spec.end,
+            beams=beams,
+            most_tokens=most_tokens,
+            length_penalty=self.length_penalty,
+            never=self.never,
+        )
+
     @torch.no_grad()
     def measured(self, signal: Signal, target: Tensor | Ragged) -> Prediction:
         """The prediction, where something comes in, and how well the true text was told.
 
-        That is ``nll`` (B,) of its tokens, ``tokens`` (B,) how many, ``right`` (B,) how many of them were the likeliest,
-        and these themselves, ``told`` (B, T).
+        That is ``nll`` (B,) of its tokens, ``tokens`` (B,) how many, ``right`` (B,) how many of them were the
+        likeliest, and these themselves, ``told`` (B, T).
         """
         assert isinstance(target, Ragged)
         told, _ = target.padded(self.spec.end)
@@ -176,9 +188,8 @@ class Generate(Head):
         """state (L, D), labels (L,) to (L,)."""
         size = max(1, len(labels)) if torch.is_grad_enabled() else self._at_once
         parts = zip(state.split(size), labels.split(size), strict=True)
-        smoothing = self.label_smoothing
-        costs = [F.cross_entropy(self._logits(s), l, label_smoothing=smoothing, reduction="none") for s, l in parts]
-        return torch.cat(costs)
+        measure = partial(F.cross_entropy, label_smoothing=self.label_smoothing, reduction="none")
+        return torch.cat([measure(self._logits(some), label) for some, label in parts])
 
     def _told_well(self, signal: Signal, target: Ragged) -> Prediction:
         """``nll`` and ``right`` of each row, (B,), by the chances that members tell on average."""

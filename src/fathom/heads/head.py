@@ -61,7 +61,7 @@ class Head(nn.Module, ABC):
         """Tensors of (B, ...), averaged over members."""
 
     def measured(self, signal: Signal, target: Tensor | Ragged) -> Prediction:
-        """What metrics take, (B, ...): the prediction, and what only the truth shows, such as how likely it was told."""
+        """What metrics take, (B, ...): the prediction, and what only the truth shows, as how likely it was told."""
         return self.predict(signal)
 
     def combined(self, predictions: Sequence[Prediction]) -> Prediction:

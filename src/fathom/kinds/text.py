@@ -162,7 +162,7 @@ class Text(Kind):
         return np.array([text if there else None for text, there in zip(texts, present, strict=True)], object)
 
     def values(self, prediction: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """The same, the answer's ids as ``text``, (N,) texts; of the true tokens that were told, their ``characters``."""
+        """The same, the answer's ids as ``text``, (N,) texts; of the true tokens told, their ``characters``."""
         found = {name: value for name, value in prediction.items() if name not in ("ids", "told")}
         if "ids" in prediction:
             found["text"] = np.array([*self._spelled(prediction["ids"]), None], object)[:-1]

@@ -17,7 +17,7 @@ __all__ = ["Bag", "hashed_runs"]
 FACTOR = 6_364_136_223_846_793_005  # Knuth's multiplier for 64 bits: neighbouring numbers come to lie far apart
 
 
-@NETS.register("bag", takes="text", gives=("vector",))
+@NETS.register("bag", takes="text", gives=("vector",), rates={"adamw": 2e-3})
 class Bag(nn.Module):
     """The mean of learned vectors of a text's tokens, and of each run of neighbouring ones: word order, near by.
 
@@ -37,7 +37,7 @@ class Bag(nn.Module):
         self,
         spec: TextSpec,
         *,
-        width: Annotated[int, Range(1, 1024, log=True)] = 16,
+        width: Annotated[int, Range(1, 1024, log=True)] = 64,
         ngrams: Annotated[int, Range(1, 5)] = 2,
         buckets: Annotated[int, Range(1, 10_000_000, log=True)] = 65_536,
         pool: Literal["root", "mean", "sum"] = "root",

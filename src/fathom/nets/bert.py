@@ -31,9 +31,10 @@ class Bert(nn.Module):
     DistilBERT differ by their depth, DistilBERT also by having no types and ``pooler = false``.
 
     Args:
-        spec: the tokens that come in, as wide as those inside.
+        spec: the tokens that come in.
+        width: of the tokens inside; others that come in pass a matrix first, which no checkpoint has.
         depth: how many layers.
-        heads: of each attention; they divide the width of the tokens.
+        heads: of each attention; they divide the width.
         expansion: width inside a perceptron, in widths.
         activation: inside a perceptron.
         length: how many places there are; tokens beyond share the last.
@@ -46,6 +47,7 @@ class Bert(nn.Module):
         self,
         spec: SignalSpec,
         *,
+        width: Annotated[int, Range(8, 4096, log=True)] = 128,
         depth: Annotated[int, Range(1, 48)] = 2,
         heads: Annotated[int, Range(1, 64, log=True)] = 4,
         expansion: Annotated[float, Range(0.5, 8)] = 4.0,
@@ -56,14 +58,14 @@ class Bert(nn.Module):
         attention_dropout: Annotated[float, Range(0, 0.95)] = 0.1,
     ) -> None:
         super().__init__()
-        width = spec.width
+        self.first = nn.Linear(spec.width, width) if spec.width != width else None
         self.positions, self.norm = LearnedPositions(length, width), nn.LayerNorm(width, EPSILON)
         self.dropout = Dropout(dropout)
         self.layers = nn.ModuleList(
             BertLayer(width, heads, int(width * expansion), activation, dropout, attention_dropout)
             for _ in range(depth)
         )
-        self.first = Pooling("first", width)
+        self.begin = Pooling("first", width)
         self.pooler = nn.Linear(width, width) if pooler else None
         for layer in self.modules():
             if isinstance(layer, nn.Linear):
@@ -74,10 +76,12 @@ class Bert(nn.Module):
     def forward(self, tokens: Tensor, mask: Tensor | None) -> Signal:
         """tokens (B, T, D), mask (B, T) bool or None, to tokens (B, T, D) and a vector (B, D)."""
         seen = seen_by_all(mask)
+        if self.first is not None:
+            tokens = self.first(tokens)
         state = self.dropout(self.norm(tokens + self.positions(places_of(tokens, mask))))
         for layer in self.layers:
             state = layer(state, seen)
-        vector = self.first(state, mask)
+        vector = self.begin(state, mask)
         if self.pooler is not None:
             vector = torch.tanh(self.pooler(vector))
             if mask is not None:
@@ -117,7 +121,7 @@ def checkpoint_names(depth: int, *, pooler: bool = True) -> dict[str, tuple[str,
         "out": "output.dense",
         "out_norm": "output.LayerNorm",
     }
-    names = {"positions.table.weight": ("embeddings.position_embeddings.weight",)}
+    names: dict[str, tuple[str, ...]] = {"positions.table.weight": ("embeddings.position_embeddings.weight",)}
     modules: dict[str, tuple[str, ...]] = {"norm": ("embeddings.LayerNorm",)}
     for k in range(depth):
         asked = tuple(f"encoder.layer.{k}.attention.self.{part}" for part in ("query", "key", "value"))

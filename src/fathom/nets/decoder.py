@@ -49,8 +49,8 @@ class Written(Protocol):
 class Decoder(nn.Module, ABC):
     """Built from what stands around it: ``Decoder(spec, *, options)``.
 
-    Token t of what it gives depends on tokens up to t alone, so that a whole row is learned from at once; ``step`` gives
-    the same one piece after another.
+    Token t of what it gives depends on tokens up to t alone, so that a whole row is learned from at once; ``step``
+    gives the same one piece after another.
 
     Attributes:
         width: D of the tokens that it takes and gives.

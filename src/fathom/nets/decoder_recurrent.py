@@ -68,8 +68,8 @@ class AdditiveAttention(nn.Module):
 class _Recurrent(Decoder):
     """Layers of one sort; with a memory, the first takes beside each token what its state asks of it.
 
-    Source: Bahdanau et al. (2015). Their last layer is maxout of state, token and what was asked; here it is a matrix of
-    the last state and what was asked.
+    Source: Bahdanau et al. (2015). Their last layer is maxout of state, token and what was asked; here it is a
+    matrix of the last state and what was asked.
     """
 
     def __init__(self, spec: DecoderSpec, cell: str, width: int | None, depth: int, dropout: float) -> None:

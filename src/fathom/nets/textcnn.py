@@ -26,6 +26,7 @@ class TextCNN(nn.Module):
 
     Args:
         spec: the tokens that come in.
+        width: of the tokens inside; others that come in pass a matrix first.
         widths: how many tokens a filter sees, for each sort of filters.
         filters: of each sort.
         activation: after each filter.
@@ -37,6 +38,7 @@ class TextCNN(nn.Module):
         self,
         spec: SignalSpec,
         *,
+        width: Annotated[int, Range(4, 4096, log=True)] = 128,
         widths: Annotated[tuple[int, ...], Range(1, 32)] = (3, 4, 5),
         filters: Annotated[int, Range(1, 4096, log=True)] = 100,
         activation: Annotated[Choice, ACTIVATIONS] = Choice("relu"),
@@ -44,7 +46,8 @@ class TextCNN(nn.Module):
         dropout: Annotated[float, Range(0, 0.95)] = 0.5,
     ) -> None:
         super().__init__()
-        self.filters = nn.ModuleList(nn.Conv1d(spec.width, filters, width) for width in widths)
+        self.first = nn.Linear(spec.width, width) if spec.width != width else None
+        self.filters = nn.ModuleList(nn.Conv1d(width, filters, seen) for seen in widths)
         self.widths, outside = widths, filters * len(widths)
         self.activation = ACTIVATIONS.build(activation)
         self.pool, self.dropout = Pooling(pool, outside), Dropout(dropout)
@@ -52,6 +55,8 @@ class TextCNN(nn.Module):
 
     def forward(self, tokens: Tensor, mask: Tensor | None) -> Signal:
         """tokens (B, T, D), mask (B, T) bool or None, to tokens (B, T, D') and a vector (B, D')."""
+        if self.first is not None:
+            tokens = self.first(tokens)
         if mask is None:
             state = self._filtered(tokens)
         else:

@@ -160,6 +160,7 @@ class Placing(nn.Module):
             return state, rotation(places, self._head_width, state.dtype)
         if self.learned is not None:
             return state + self.learned(places), None
+        assert self.scale is not None
         return state + self.scale * sinusoids(places, state.shape[2], state.dtype), None
 
 

@@ -33,6 +33,7 @@ BFLOAT16_GAIN = 1.25
 # A larger batch makes fewer updates of an epoch, so it has to gain more.
 LARGER_BATCH_GAIN = 1.6
 BATCHES_AN_EPOCH, SMALLEST_BATCH, LARGEST_BATCH = 50, 16, 256
+LARGEST_BATCH_OF_POSITIONS = 4096
 LARGEST_BATCH_OF_PICTURES = 128  # larger ones compute no faster there, and learn less in the same time
 MOST_EPOCHS = 1000
 # An open-ended run that nothing watches, or whose schedule needs an end, gets a usual length.
@@ -147,9 +148,16 @@ def make_plan(
     return Plan(setting, steps, budget.open_ended and watched, seconds, min(every, steps))
 
 
-def usual_batch_size(rows: int, *, pictures: bool = False) -> int:
-    """A power of two that makes about BATCHES_AN_EPOCH batches of the rows, within bounds."""
+def usual_batch_size(rows: int, *, pictures: bool = False, positions: float = 1.0) -> int:
+    """A power of two that makes about BATCHES_AN_EPOCH batches of the rows, within bounds.
+
+    Args:
+        rows: how many there are.
+        pictures: whether they are such.
+        positions: how many of a sequence each has on average.
+    """
     largest = LARGEST_BATCH_OF_PICTURES if pictures else LARGEST_BATCH
+    largest = min(largest, max(SMALLEST_BATCH, int(LARGEST_BATCH_OF_POSITIONS / max(1.0, positions))))
     size = SMALLEST_BATCH
     while size < largest and size * BATCHES_AN_EPOCH < rows:
         size *= 2

@@ -53,7 +53,7 @@ def new_plan(
     if full:
         batch_size = full_batch(batch_size, task.samples)
     convolves = any(own_dimensions(parameter) == 4 for parameter in task.module.parameters())
-    usual = usual_batch_size(task.samples, pictures=convolves)
+    usual = usual_batch_size(task.samples, pictures=convolves, positions=task.positions)
     size = min(batch_size or usual, task.samples)
     setting = Setting(size, count or 1, layout == "channels_last", precision == "bfloat16")
     step_s = evaluation_s = 0.0

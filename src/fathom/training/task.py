@@ -48,6 +48,7 @@ class Task:
             but for a budget of time, which takes the measure of a step.
         perfect: the highest that ``validate`` can return, or None where that is not known.
         bears_bfloat16: whether the module learns as well where its products are computed in that precision.
+        positions: how many positions of a sequence a sample has on average.
     """
 
     module: nn.Module
@@ -60,3 +61,4 @@ class Task:
     measured: bool = True
     perfect: float | None = None
     bears_bfloat16: bool = False
+    positions: float = 1.0
