@@ -11,6 +11,7 @@ import numpy as np
 
 from fathom.heads.head import METRICS
 from fathom.heads.intervals import scores
+from fathom.heads.over_texts import references
 
 __all__ = ["Judged", "Metric", "Scores", "metrics_of", "plain_metric"]
 
@@ -49,7 +50,7 @@ class Judged:
     """What a head answers to N samples, and what would be right.
 
     Attributes:
-        truth: (N,) or (N, D), as metrics take it.
+        truth: (N,) or (N, D), as metrics take it; of texts (N,) objects, None where missing.
         weight: (N,) sample weights, or None.
         answer: arrays of N rows.
         linear: the answer of the linear model, or None.
@@ -63,6 +64,8 @@ class Judged:
     @property
     def known(self) -> np.ndarray:
         """(N,) bool: which samples have a truth."""
+        if self.truth.dtype.kind == "O":
+            return np.array([cell is not None and len(references(cell)) > 0 for cell in self.truth], bool)
         if self.truth.dtype.kind in "iu":
             return self.truth >= 0 if self.truth.ndim == 1 else np.ones(len(self.truth), bool)
         present = ~np.isnan(self.truth)
@@ -99,24 +102,37 @@ def metrics_of(
         Each metric by its name; those after the first that say nothing of such samples are left out.
     """
     known = judged.known
-    picked = {key: value[known] for key, value in judged.answer.items()}
-    weight, of_known = _pick(judged.weight, known), _pick(groups, known)
-    scored = scores(names, judged.truth[known], picked, weight, of_known, seed=seed)
+    truth, weight = judged.truth[known], _pick(judged.weight, known)  # once: what is counted of texts is kept by them
+    answer, linear, plain = (_of_rows(one, known) for one in (judged.answer, judged.linear, trivial))
+    assert answer is not None
     found = {}
-    for name, one in scored.items():
+    for name, one in scores(names, truth, answer, weight, _pick(groups, known), seed=seed).items():
         if name == names[0] or np.isfinite(one.value):
-            linear = None if judged.linear is None else plain_metric(name, judged, judged.linear)
-            plain = None if trivial is None else plain_metric(name, judged, trivial)
-            found[name] = Metric(one.value, one.low, one.high, linear, plain)
+            beside = (_beside(name, truth, other, weight) for other in (linear, plain))
+            found[name] = Metric(one.value, one.low, one.high, *beside)
     return found
 
 
 def plain_metric(name: str, judged: Judged, answer: Answer) -> float:
     """A metric of any answer to the samples, without its interval."""
     known = judged.known
-    truth, weight = judged.truth[known], _pick(judged.weight, known)
+    picked = {key: value[known] for key, value in answer.items()}
+    return _value(name, judged.truth[known], picked, _pick(judged.weight, known))
+
+
+def _beside(name: str, truth: np.ndarray, answer: Answer | None, weight: np.ndarray | None) -> float | None:
+    """A metric of an answer to stand beside, or None where it says nothing of it: a lead has no probability."""
+    value = np.nan if answer is None else _value(name, truth, answer, weight)
+    return None if np.isnan(value) else value
+
+
+def _value(name: str, truth: np.ndarray, answer: Answer, weight: np.ndarray | None) -> float:
     ones = np.ones((1, len(truth))) if weight is None else weight[None]
-    return float(METRICS.get(name).factory(truth, {key: value[known] for key, value in answer.items()}, ones)[0])
+    return float(METRICS.get(name).factory(truth, answer, ones)[0])
+
+
+def _of_rows(answer: Answer | None, rows: np.ndarray) -> Answer | None:
+    return None if answer is None else {key: value[rows] for key, value in answer.items()}
 
 
 def _joined(answers: Sequence[Answer]) -> Answer:
