@@ -16,11 +16,11 @@ XDIST := OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --maxprocesses 4 --dist workste
 UNLESS_NONE := || [ $$? -eq 5 ]
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check slow bench docs format clean
+.PHONY: help demo test check slow bench bench-language docs format clean
 .DELETE_ON_ERROR:
 
 help:  ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' Makefile
 
 demo: $(VENV)/.core  ## install fathom into .venv and run its demo
 	$(BIN)/fathom demo
@@ -47,6 +47,12 @@ bench: $(VENV)/.bench  ## fathom beside its peers, on a quiet machine
 	$(BIN)/python benchmarks/tables.py
 	$(BIN)/python benchmarks/tables.py --times
 	$(BIN)/python benchmarks/pictures.py
+
+bench-language: $(VENV)/.bench  ## texts: classes, a language model, writing, translation; hours on a quiet machine
+	$(BIN)/python benchmarks/texts.py
+	$(BIN)/python benchmarks/language_model.py
+	$(BIN)/python benchmarks/generation.py
+	$(BIN)/python benchmarks/translation.py
 
 docs: $(VENV)/.docs  ## the documentation, into site/
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet

@@ -362,6 +362,36 @@ def test_scores_stand_beside_the_trivial_and_the_linear_answer():
     assert all(metric.low <= metric.value <= metric.high for found in scores.values() for metric in found.values())
 
 
+def test_an_answer_in_words_stands_beside_the_best_that_needs_no_learning():
+    said = [f"The {size} cat of house {k} sat down. It was {size}." for k, size in enumerate(["big", "small"] * 16)]
+    table = pa.table({"said": said, "echo": said, "first": [text.partition(" It")[0] for text in said]})
+    for target, best in (("echo", "said as it is"), ("first", "said, a sentence")):
+        scores = model(table.select(["said", target]), (target,)).evaluate(table)[target]
+        assert (scores["bleu"].trivial, scores["bleu"].trivial_is) == (pytest.approx(100), best)
+        assert scores["token_loss"].trivial_is == "shares of tokens"
+
+
+def test_what_comes_in_is_no_answer_where_it_is_what_is_rebuilt():
+    table = pa.table({"said": [f"The cat of house {k} sat down on a mat." for k in range(32)]})
+    schema = Schema.infer(table, ()).fit(table)
+    found = Model(schema, choose_layout(schema.inputs(), schema.targets()))
+    assert {metric.trivial_is for metric in found.evaluate(table)["input/said"].values()} <= {
+        *(None, "shares of tokens", "the usual text"),
+    }
+
+
+def test_each_token_by_its_share_is_told_as_well_as_counts_tell_it():
+    table = pa.table({"said": ["a b a b a", "c a b a a"] * 16, "told": ["a a a b a a", "b a a a a a"] * 16})
+    schema = Schema.infer(table, ("told",), kinds={"said": Choice("text"), "told": Choice("text")}).fit(table)
+    found = Model(schema, choose_layout(schema.inputs(), schema.targets()))
+    spec, target = schema.targets()["told"][1], schema.encode(table).tensors["target/told"]
+    counts = 1 + torch.tensor(spec.counts)
+    counts[spec.begin] = 1
+    labels = target.values[target.values != spec.begin]
+    expected = -(counts / counts.sum()).log()[labels].mean()
+    assert found.evaluate(table)["told"]["token_loss"].trivial == pytest.approx(float(expected), rel=1e-5)
+
+
 def test_what_does_not_look_at_the_input_has_no_skill():
     found = model()
     for head in found.network.heads:

@@ -24,6 +24,7 @@ from fathom.heads import HEADS
 from fathom.heads.head import over_members
 from fathom.heads.scoring import Judged, Metric, Scores, metrics_of, plain_metric
 from fathom.heads.temperature import checked_temperatures, temperature
+from fathom.heads.trivial_texts import trivial_texts
 from fathom.kinds import UNSEEN
 from fathom.layout import Layout
 from fathom.manifest import FORMAT, MANIFEST, METRICS_FILE, NETWORK, SCHEMA, WEIGHTS, as_json, check_manifest
@@ -199,8 +200,7 @@ class Model:
         scores: Scores = {}
         for name, found in judged.items():
             one = self._with_truth(name, found)
-            trivial = self._trivial(name, len(one.truth))
-            scores[name] = metrics_of(self._metrics_of(name), one, trivial, groups, seed=seed)
+            scores[name] = metrics_of(self._metrics_of(name), one, self._trivial(name, one), groups, seed=seed)
         return scores
 
     def calibrate(self, table: pa.Table) -> None:
@@ -333,9 +333,7 @@ class Model:
 
     def _judged(self, store: TensorStore, heads: Collection[str], linear: Model | None) -> dict[str, Judged]:
         """What the heads, and those of the linear model, answer to all samples of a store, beside the truth."""
-        answers = self.answers(
-            store, heads, measured=True
-        )  # an answer that no metric takes may be dear: a text, a picture
+        answers = self.answers(store, heads, measured=True)  # one that no metric takes may be dear: a text, a picture
         beside = linear.answers(store, heads, measured=True) if linear is not None else {}
         weight = _weights(store)
         return {
@@ -344,6 +342,7 @@ class Model:
                 weight,
                 self._values(name, answers[name]),
                 self._values(name, beside[name]) if name in beside else None,
+                self.schema.texts(store) if name in self.targets and "ids" in answers[name] else {},
             )
             for name in heads
         }
@@ -381,10 +380,12 @@ class Model:
         """A prediction in the column's own unit; what was rebuilt of several stays in the unit of their tensor."""
         return dict(answer) if (kind := self.schema.answered(name)) is None else kind.values(answer)
 
-    def _trivial(self, name: str, rows: int) -> dict[str, np.ndarray] | None:
-        if (answers := self.network.trivial(rows).get(name)) is None:
-            return None
-        return self._values(name, {key: value.cpu().numpy() for key, value in answers.items()})
+    def _trivial(self, name: str, judged: Judged) -> Answers:
+        if judged.truth.dtype.kind == "O":
+            return trivial_texts(judged.truth, judged.answer, judged.texts)
+        answers = self.network.trivial(len(judged.truth)).get(name)
+        plain = None if answers is None else {key: value.cpu().numpy() for key, value in answers.items()}
+        return {} if plain is None else {"": self._values(name, plain)}
 
 
 def _rows_at_once(store: TensorStore) -> int:

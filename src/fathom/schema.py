@@ -217,6 +217,12 @@ class Schema:
         column = (targets or alone).get(key)
         return None if column is None else kind_of(column)
 
+    def texts(self, store: TensorStore) -> dict[str, np.ndarray]:
+        """The texts that come in, (N,) each, by column, as they come back from their tokens."""
+        columns = {column.name: kind_of(column) for column in self.of_role(Role.INPUT) if column.kind.name == "text"}
+        read = {name: kind.truth(store.drawn(input_key(name))) for name, kind in columns.items()}
+        return {name: texts for name, texts in read.items() if texts is not None}
+
     def decode(self, key: str, prediction: Mapping[str, np.ndarray]) -> dict[str, pa.Array]:
         """The columns of a prediction: of a target, or of an input tensor that was rebuilt."""
         targets = {column.name: column for column in self.of_role(Role.TARGET)}

@@ -2,15 +2,30 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
-from fathom.heads.trivial_texts import copied, lead, usual
+from fathom.heads.over_texts import as_texts
+from fathom.heads.trivial_texts import copied, lead, trivial_texts, usual
 
 
-def test_the_usual_text_is_the_most_frequent_one_for_every_row():
-    assert usual(["no", "yes", None, ["yes", "sure"], "no", "yes"], 3)["text"].tolist() == ["yes"] * 3
-    assert usual(["b", "a"], 1)["text"].tolist() == ["b"]
-    assert usual([None], 2)["text"].tolist() == ["", ""]
+def test_the_usual_text_is_the_most_frequent_one_of_the_other_rows():
+    cells = ["no", "yes", None, ["yes", "sure"], "no"]
+    assert usual(cells)["text"].tolist() == ["yes", "no", "no", "no", "yes"]
+    assert usual(["b", "a", "c"])["text"].tolist() == ["a", "b", "b"]
+    assert usual([None])["text"].tolist() == usual(["only"])["text"].tolist() == [""]
+
+
+def test_what_is_known_without_learning_depends_on_what_comes_in():
+    truth, answer = as_texts(["a", "b"]), {"text": as_texts(["x", "y"])}
+    assert list(trivial_texts(truth, {}, {})) == []
+    assert list(trivial_texts(truth, answer, {})) == ["the usual text"]
+    assert list(trivial_texts(truth, answer, {"de": as_texts(["One. Two.", None])})) == [
+        *("the usual text", "de as it is", "de, a sentence", "de, 3 sentences"),
+    ]
+    told = {"nll": np.zeros(2), "share_nll": np.array([3.0, 5]), "tokens": np.array([1, 2])}
+    (shares,) = trivial_texts(truth, told, {}).values()
+    assert shares["nll"].tolist() == [3, 5]
 
 
 def test_a_copy_is_the_input_and_empty_where_there_is_none():

@@ -98,6 +98,7 @@ def _cells(name: str, metric: Metric) -> tuple[str, ...]:
     interval = f"[{number(metric.low)}, {number(metric.high)}]" if known else ""
     others = {"linear": metric.linear, "trivial": metric.trivial}
     beside = ", ".join(f"{other} {number(value)}" for other, value in others.items() if value is not None)
+    beside += "" if metric.trivial_is is None else f": {one_line(metric.trivial_is)}"
     return name, number(metric.value), interval, f"({beside})" if beside else ""
 
 
@@ -115,6 +116,8 @@ def _notes(target: str, metrics: dict[str, Metric]) -> list[str]:
 def _legend(scores: Scores) -> str:
     names = dict.fromkeys(name for metrics in scores.values() for name in metrics)
     lower = [name for name in names if name == "loss" or not METRICS.get(name).facts["higher"]]
-    words = "[95 % interval] (linear model; trivial answer: the usual class or mean)"
+    named = any(metric.trivial_is for metrics in scores.values() for metric in metrics.values())
+    trivial = "the best of those that need no learning" if named else "the usual class or mean"
+    words = f"[95 % interval] (linear model; trivial answer: {trivial})"
     lines = [words] + ([f"lower is better: {', '.join(lower)}"] if lower else [])
     return "\n".join(f"  {line}" for line in lines)

@@ -127,13 +127,16 @@ class Generate(Head):
         """The prediction, where something comes in, and how well the true text was told.
 
         That is ``nll`` (B,) of its tokens, ``tokens`` (B,) how many, ``right`` (B,) how many of them were the
-        likeliest, and these themselves, ``told`` (B, T).
+        likeliest, ``share_nll`` (B,) of telling each by its share in the training rows, and these themselves, ``told``
+        (B, T).
         """
         assert isinstance(target, Ragged)
         told, _ = target.padded(self.spec.end)
         told = F.pad(told[:, 1:], (0, max(0, self.spec.length - told.shape[1] + 1)), value=self.spec.end)
         labels = (target.lengths - 1).clamp(min=0)
-        found = {**self._told_well(signal, target), "tokens": labels, "told": told}
+        well, places = self._told_well(signal, target), torch.arange(told.shape[1], device=told.device)
+        by_share = -_shares(self.spec).to(told.device).log()[told].where(places < labels.unsqueeze(1), 0).sum(1)
+        found = {**well, "share_nll": by_share, "tokens": labels, "told": told}
         return {**self.predict(signal), **found} if self.asks else found
 
     def combined(self, predictions: Sequence[Prediction]) -> Prediction:
@@ -218,6 +221,13 @@ def _rows(signal: Signal) -> int:
     part = signal.tokens if signal.tokens is not None else signal.vector
     assert part is not None
     return len(part) // signal.members
+
+
+def _shares(spec: TextSpec) -> Tensor:
+    """(V,) of each token in the training rows, each as if it stood once more, so that none is impossible."""
+    counts = 1 + torch.tensor(spec.counts or [0.0] * spec.size)
+    counts[spec.begin] = 1
+    return counts / counts.sum()
 
 
 def _entropy(spec: TextSpec) -> float:

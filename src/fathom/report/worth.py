@@ -99,7 +99,7 @@ def _about(name: str) -> tuple[str, bool]:
 
 
 def _bar(metric: Metric) -> Bar:
-    known = [value for value in metric.values() if value is not None]
+    known = [value for name, value in metric.items() if value is not None and name != "trivial_is"]
     least, most = (min(known), max(known)) if known else (0.0, 1.0)
     width = (most - least) or 1.0
 
