@@ -100,7 +100,7 @@ def test_the_command_line_pretrains_on_lines_and_fit_starts_there(tmp_path):
     first = fathom_("pretrain", tmp_path / "corpus.txt", "--lines", *net, *quick, "--out", tmp_path / "run")
     assert first.status == 0, first.err
     assert json.loads(first.out)["run"] == str(tmp_path / "run")
-    start = ("--target", "label", "--start", tmp_path / "run", "--out", tmp_path / "tuned")
+    start = ("--target", "label", "--from", tmp_path / "run", "--out", tmp_path / "tuned")
     second = fathom_("fit", tmp_path / "reviews.csv", *start, *quick)
     assert second.status == 0, second.err
     assert f"taken from {tmp_path / 'run'}: " in second.err.replace("\n  ", " ")
