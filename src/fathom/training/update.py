@@ -264,7 +264,7 @@ class _Part:
         self.matrices = [parameter for group in groups if group["decays"] for parameter in group["params"]]
         self.stacked = all(isinstance(parameter, Stacked) for parameter in self.parameters)
         self.optimizer: Any = OPTIMIZERS.build(optimizer, groups)
-        self._rates = [group["lr"] * group["scale"] for group in self.optimizer.param_groups]
+        self._rates = [group["lr"] * group.get("scale", 1.0) for group in self.optimizer.param_groups]
 
     @property
     def rate(self) -> float:
