@@ -28,7 +28,7 @@ pretrain = partial(fathom.pretrain, {"t": TEXTS}, kinds=KINDS, **QUICK)
 @pytest.fixture(scope="module")
 def pretrained(tmp_path_factory):
     place = tmp_path_factory.mktemp("pretrained") / "run"
-    return pretrain(net=NET, out=place, budget="200steps")
+    return pretrain(net=NET, out=place, budget="300steps")
 
 
 def test_a_net_that_reads_both_ways_learns_to_tell_hidden_words(pretrained):
