@@ -58,8 +58,11 @@ def command(what: str, name: str) -> str | None:
     """A command that uses a thing, or None where it is not asked for by name."""
     facts = described(what, name).facts
     if what == "net" and facts.get("entry"):
-        # What makes tokens of a vector stands before the nets that take them, and is not named by itself.
-        return None if facts["takes"] in SIGNAL_PARTS else f"fathom fit DATA --set nets.{facts['takes']}={name}"
+        # What makes tokens stands before the nets that take them, and is not named by itself.
+        behind = facts["takes"] in SIGNAL_PARTS or "vector" not in facts["gives"]
+        return None if behind else f"fathom fit DATA --set nets.{facts['takes']}={name}"
+    if what == "head" and facts.get("hides"):
+        return "fathom pretrain DATA"
     if what == "head" and name not in {kind.facts.get("head") for kind in KINDS} and _rebuilds(name):
         return "fathom fit DATA --target none"
     return COMMANDS[what].format(name=name) if what in COMMANDS else None

@@ -192,7 +192,7 @@ def test_without_a_target_every_input_is_rebuilt():
 @pytest.mark.parametrize(
     ("inputs", "chosen", "message"),
     [
-        (["size"], {"net": Choice("convnet")}, r"'convnet' takes image, .*nets that fit: .*linear, mlp, .*scale"),
+        (["size"], {"net": Choice("convnet")}, r"'convnet' takes image, .*nets that fit: .*linear, .*mlp, .*scale"),
         (["size"], {"nets": {"vector": Choice("convnet")}}, r"'convnet' cannot stand on all vector .*linear, mlp"),
         (["size"], {"nets": {"tokens": Choice("mlp")}}, r"'mlp' cannot stand on all tokens .*ft_transformer"),
         (

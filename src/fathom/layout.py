@@ -207,10 +207,10 @@ def _before(chain: tuple[Choice, ...], body: Choice) -> tuple[Choice, ...]:
         return (*chain[:-1], NETS.checked(Choice(chain[-1].name, named)))
     if last.facts.get("entry") and takes not in last.facts["gives"]:
         given = " and ".join(last.facts["gives"])
-        fitting = [net.name for net in NETS if net.facts["takes"] in last.facts["gives"] and _stands_on_all(net)]
+        usual = DEFAULT_BODIES.get(last.facts["gives"][0], "...")
         raise ConfigError(
             f"net {last.name!r} gives {given}, but net {body.name!r} behind it takes {takes} (name one that takes "
-            f"{given}, as in nets.{last.facts['gives'][0]}={next(iter(fitting), '...')})"
+            f"{given}, as in nets.{last.facts['gives'][0]}={usual})"
         )
     return chain
 

@@ -28,7 +28,7 @@ pretrain = partial(fathom.pretrain, {"t": TEXTS}, kinds=KINDS, **QUICK)
 @pytest.fixture(scope="module")
 def pretrained(tmp_path_factory):
     place = tmp_path_factory.mktemp("pretrained") / "run"
-    return pretrain(net=NET, out=place, budget="200steps")
+    return pretrain(net=NET, out=place, budget="300steps")
 
 
 def test_a_net_that_reads_both_ways_learns_to_tell_hidden_words(pretrained):
@@ -100,7 +100,7 @@ def test_the_command_line_pretrains_on_lines_and_fit_starts_there(tmp_path):
     first = fathom_("pretrain", tmp_path / "corpus.txt", "--lines", *net, *quick, "--out", tmp_path / "run")
     assert first.status == 0, first.err
     assert json.loads(first.out)["run"] == str(tmp_path / "run")
-    start = ("--target", "label", "--start", tmp_path / "run", "--out", tmp_path / "tuned")
+    start = ("--target", "label", "--from", tmp_path / "run", "--out", tmp_path / "tuned")
     second = fathom_("fit", tmp_path / "reviews.csv", *start, *quick)
     assert second.status == 0, second.err
     assert f"taken from {tmp_path / 'run'}: " in second.err.replace("\n  ", " ")

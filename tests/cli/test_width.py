@@ -111,26 +111,4 @@ def test_every_command_that_prints_a_result_has_json():
     from fathom.cli.commands import fathom
 
     without = [name for name, command in fathom.commands.items() if "as_json" not in {p.name for p in command.params}]
-    assert without == ["completion"]  # which prints a script
-
-
-@pytest.mark.parametrize(
-    "arguments",
-    [
-        ("fit", "no-such-data"),
-        ("check", "iris", "--target", "clas"),
-        ("predict", "no-such-run", "iris"),
-        ("evaluate", "no-such-run", "iris"),
-        ("compare", "no-such-run", "no-such-run"),
-        ("tune", "no-such-data"),
-        ("list", "netz"),
-        ("show", "net", "mpl"),
-        ("inspect", "no-such-run"),
-    ],
-    ids=lambda arguments: arguments[0],
-)
-def test_of_a_mistake_stdout_holds_nothing_and_stderr_one_line(arguments: tuple[str, ...]):
-    status, out, err = typed(*arguments, "--json")
-    assert (status, out) == (2, "")
-    assert err.count("\n") == 1
-    assert err.startswith("fathom: error: ")
+    assert without == ["chat", "completion"]  # a talk, and a script

@@ -210,7 +210,7 @@ IMAGES = [
         "pictures: none at all",
         in_folder({"a/1.txt": "x", "b/1.doc": "x"}),
         {"fathom.data.inside.check_any_picture": nothing},
-        refused="no pictures, and no table at its top; name one of: a$",
+        refused="b: no texts for this class",
     ),
     Case(
         "pictures: none, and a table further below",

@@ -288,7 +288,7 @@ SAID = {
     "sst2": "the first row",
     "compas": "stand twice",
     "gtsrb10/classes.csv": "a zero leads",
-    "dailydialog": "divided by tabs",
+    "dailydialog": "each of",
 }
 
 

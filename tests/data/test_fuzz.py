@@ -58,6 +58,7 @@ VALID: dict[str, list[bytes]] = {
     "parquet": [parquet_bytes(TABLE)],
     "arrow": [arrow_bytes(TABLE)],
     "npz": [ARRAYS, npz(x=np.arange(4.0), y=["a", "b", "c", "d"])],
+    "conll": [b"EU\tB-ORG\nrejects\tO\n\nPeter\tB-PER\nBlackburn\tI-PER\n"],
     "idx": [idx(np.arange(24).reshape(3, 4, 2))],
     "cifar10": [tar()],
     "zip": [zipped(classes("a", "b")), zipped({"a/t.csv": CELLS}), zipped({"train.jsonl": JSON, "test.jsonl": JSON})],

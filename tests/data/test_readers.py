@@ -265,7 +265,7 @@ def test_a_file_of_unknown_ending_is_answered_with_the_known_ones(write: Write) 
 def test_every_reader_says_what_it_reads() -> None:
     assert READERS.names()
     for entry in READERS:
-        assert {"suffixes", "holds", "sets", "takes"} & set(entry.facts), entry.name
+        assert {"suffixes", "holds", "sets", "takes", "joined"} & set(entry.facts), entry.name
         assert entry.summary, entry.name
 
 

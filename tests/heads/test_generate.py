@@ -46,7 +46,7 @@ def chances(one, state: SignalSpec, row: int) -> torch.Tensor:
 @pytest.mark.parametrize("state", [ALONE, TOKENS, VECTOR], ids=["alone", "tokens", "vector"])
 def test_the_loss_is_the_sum_over_the_labels_of_all_rows(state):
     one = head(state)
-    expected = -sum(float(chances(one, state, row).sum()) for row in (0, 2, 3))
+    expected = -sum(float(chances(one, state, row).detach().sum()) for row in (0, 2, 3))
     loss = one.loss(signal(state), ROWS, None)
     assert float(loss.total.detach()) == pytest.approx(expected, rel=1e-5)
     assert float(loss.weight) == 4 + 1 + 2

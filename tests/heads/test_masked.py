@@ -48,7 +48,7 @@ def test_rows_weigh_what_they_are_said_to():
 def test_a_batch_in_which_nothing_is_hidden_costs_nothing():
     labels = Ragged(torch.full_like(LABELS.values, NOT_HIDDEN), LABELS.offsets)
     loss = head().loss(state(), labels, None)
-    assert (float(loss.total), float(loss.weight)) == (0.0, 0.0)
+    assert (loss.total.item(), loss.weight.item()) == (0.0, 0.0)
 
 
 def test_the_baseline_tells_each_word_by_its_share():

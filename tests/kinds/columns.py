@@ -25,7 +25,7 @@ TAGS = tuple(f"tag {letter}" for letter in "abcdefghijklmnopqrst")
 
 def columns(seed: int = 0) -> dict[str, pa.ChunkedArray]:
     """Forty rows of each sort of column, in two chunks, none missing."""
-    draw = np.random.default_rng(seed)
+    draw, other = np.random.default_rng(seed), np.random.default_rng((seed, 1))
     words = draw.choice(WORDS, ROWS)
     pictures = _pictures(draw, channels=3)
     found: dict[str, Any] = {
@@ -38,7 +38,8 @@ def columns(seed: int = 0) -> dict[str, pa.ChunkedArray]:
         "yes or no": draw.random(ROWS) < 0.4,
         "words": words,
         "dictionary": pa.array(words).dictionary_encode(),
-        "sentences": [" ".join(draw.choice(WORDS, draw.integers(5, 12))) for _ in range(ROWS)],
+        "sentences": [" ".join(draw.choice(WORDS, draw.integers(3, 9))) for _ in range(ROWS)],
+        "long sentences": [" ".join(other.choice(WORDS, other.integers(6, 12))) for _ in range(ROWS)],
         "lists of words": [_some(TAGS, draw, 0, 8) for _ in range(ROWS)],
         "times": pa.array(draw.integers(0, 10**9, ROWS), pa.timestamp("s")),
         "dates": pa.array(draw.integers(0, 20_000, ROWS).astype(np.int32), pa.date32()),

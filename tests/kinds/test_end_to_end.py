@@ -77,6 +77,7 @@ def test_without_a_target_all_of_them_are_rebuilt(tmp_path):
         assert run.metrics[key][metric].value > 0.8
 
 
+@pytest.mark.filterwarnings("ignore:column .*training never")
 def test_many_strings_are_learned_from_with_the_rare_ones_as_other(tmp_path):
     draw = np.random.default_rng(0)
     place = np.where(draw.random(2000) < 0.9, draw.integers(0, 80, 2000), draw.integers(1000, 2000, 2000))

@@ -63,7 +63,7 @@ def test_layers_are_counted_from_the_heads_down(model):
     blocks = [depths[f"body.blocks.{k}.attention.out.weight"] for k in range(3)]
     assert blocks == [3, 2, 1]
     assert depths["body.last.weight"] == 1, "what stands behind the last block is of its layer"
-    assert depths["body.first.weight"] == 4
+    assert depths["body.placing.scale"] == 4, "what stands before the first block is a layer of its own"
     assert depths["branches.0.nets.0.table.weight"] == 5
 
 

@@ -188,6 +188,7 @@ def mixed(rows: int = 400) -> dict[str, Any]:
     return {"many": many, "noise": draw.normal(size=rows), "day": days, "colour": colour, "holed": holed, "y": answer}
 
 
+@pytest.mark.filterwarnings("ignore:column .*training never")
 def test_every_feature_belongs_to_the_column_that_it_comes_of():
     """A column whose features are silenced in the first matrix changes no answer; any other does."""
     from fathom.api.columns import columns_kept

@@ -35,7 +35,7 @@ FILES = (CONFIG, WEIGHTS, INDEX, "model-*.safetensors", TOKENIZER, "tokenizer_co
 COLUMN = "text"
 BERTS_TOKENS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 GPTS_TOKEN = "<|endoftext|>"
-ACTIVATIONS = {
+ACTIVATIONS: dict[str, Choice | str] = {
     "gelu": "gelu",
     "relu": "relu",
     "silu": "silu",
@@ -213,7 +213,7 @@ def _tensors(place: Path) -> Weights:
 def _activation(name: str) -> Choice:
     if name not in ACTIVATIONS:
         raise ModelError(unknown_name("activation", name, ACTIVATIONS))
-    return Choice.of(ACTIVATIONS[name])
+    return Choice(str(ACTIVATIONS[name]))
 
 
 def _has(tensors: Weights, name: str) -> bool:

@@ -28,6 +28,7 @@ from fathom.training.diagnostics import read_depths
 from fathom.training.symptoms import symptoms
 from fathom.trust.evaluation import evaluated
 from fathom.trust.filters import first_filters, strongest_patches
+from fathom.trust.texts import texts_of
 
 __all__ = ["keep_cost", "keep_report", "scored_rows", "write_report"]
 
@@ -138,6 +139,7 @@ def _told(run: Run, directory: Path, rows: Rows | None, *, private: bool) -> Tol
         symptoms=[symptom.words for symptom in symptoms(depths)],
         filters=filters,
         patches=strongest_patches(run.model, scored) if filters and scored is not None and not private else (),
+        texts=None if scored is None else texts_of(run.model, scored, private=private),
         cost=_read_json(directory / COST),
         repeat=_repeat(directory, record),
         private=private,

@@ -61,7 +61,9 @@ def fathom() -> None:
 @click.option("--budget", metavar="BUDGET", help="2m, 20epochs or 5000steps; else until it stops improving.")
 @click.option("--net", metavar="NAME", help="A network; see fathom list nets.", shell_complete=NETS)
 @click.option("--head", metavar="NAME", help="A head; see fathom list heads.", shell_complete=HEADS)
-@click.option("--start", metavar="RUN", help="A run whose weights to start from.", shell_complete=completion.runs)
+@click.option(
+    "--from", "start", metavar="RUN", help="A run whose weights to start from.", shell_complete=completion.runs
+)
 @click.option("--ensemble", type=int, metavar="N", help="Train N networks together and average their answers.")
 @click.option("--folds", type=int, metavar="K", help="Cross-validate: K networks, one for each fold; 0 for none.")
 @click.option(

@@ -21,7 +21,9 @@ NOT_ASKED = ("target", "ensemble", "folds", "augment")
 @click.option("--budget", metavar="BUDGET", help="2m, 20epochs or 5000steps; else until it stops improving.")
 @click.option("--net", metavar="NAME", help="bert, transformer, gpt, lstm, ...", shell_complete=completion.names("net"))
 @click.option("--head", metavar="NAME", help="masked or generate; else as the net is for.")
-@click.option("--start", metavar="RUN", help="A run whose weights to start from.", shell_complete=completion.runs)
+@click.option(
+    "--from", "start", metavar="RUN", help="A run whose weights to start from.", shell_complete=completion.runs
+)
 @click.option("--log", multiple=True, metavar="NAME", help="A tracker; see fathom list trackers. *")
 @click.option("--set", multiple=True, metavar="KEY=VALUE", help="An option, as in net.depth=4. *")
 @options.columns
@@ -41,7 +43,7 @@ def pretrain(
 
     A net that reads both ways (bert, transformer) learns to tell hidden words from
     those around them, any other (gpt, lstm) each word from those before it.
-    fathom fit DATA --start RUN starts from what was learned.
+    fathom fit DATA --from RUN starts from what was learned.
     Options marked * may be given several times.
     """
     from fathom.api import pretrain as pretrain_network

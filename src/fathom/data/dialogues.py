@@ -126,7 +126,7 @@ def replies_in_messages(table: pa.Table, place: Path) -> tuple[pa.Table, tuple[s
         table: as it was read.
         place: absolute path of its file.
     """
-    chats = [name for name in table.column_names if _fields(table[name].type) is not None]
+    chats = [field.name for field in table.schema if _fields(field.type) is not None]
     others = [name for name in table.column_names if name not in chats]
     if len(chats) != 1 or {CONTEXT, REPLY, DIALOGUE} & set(others):
         return None

@@ -15,7 +15,7 @@ from fathom.errors import ConfigError
 from fathom.nets.dropout import Dropout
 from fathom.nets.positions import Turn, turned
 
-__all__ = ["Cache", "CrossAttention", "Remembered", "SelfAttention", "attend", "seen_by_all"]
+__all__ = ["Cache", "CrossAttention", "Remembered", "SelfAttention", "attend", "seen_by_all", "shares_of"]
 
 Remembered = tuple[Tensor, Tensor]
 """Keys and values, (B, heads, T, d) each."""
@@ -90,12 +90,23 @@ class SelfAttention(nn.Module):
         Returns:
             (B, T, D).
         """
-        query, key, value = _split(self.query_key_value(state), 3, self.heads)
-        if turn is not None:
-            query, key = turned(query, turn), turned(key, turn)
+        query, key, value = self._asked(state, turn)
         if cache is not None:
             key, value = cache.extended(key, value)
         return self.out(_merged(attend(query, key, value, seen, causal=self.causal, dropout=self.dropout)))
+
+    def shares(self, state: Tensor, seen: Tensor | None = None, turn: Turn | None = None) -> Tensor:
+        """How much each token of ``forward`` without a cache asks of each, (B, heads, T, T): for whoever looks on."""
+        query, key, _ = self._asked(state, turn)
+        if self.causal:
+            time = query.shape[2]
+            before = torch.ones(time, time, dtype=torch.bool, device=query.device).tril()
+            seen = before if seen is None else seen & before
+        return shares_of(query, key, seen)
+
+    def _asked(self, state: Tensor, turn: Turn | None) -> tuple[Tensor, Tensor, Tensor]:
+        query, key, value = _split(self.query_key_value(state), 3, self.heads)
+        return (query, key, value) if turn is None else (turned(query, turn), turned(key, turn), value)
 
 
 class CrossAttention(nn.Module):
@@ -129,6 +140,11 @@ class CrossAttention(nn.Module):
         (query,) = _split(self.query(state), 1, self.heads)
         return self.out(_merged(attend(query, *remembered, seen, dropout=self.dropout)))
 
+    def shares(self, state: Tensor, remembered: Remembered, seen: Tensor | None = None) -> Tensor:
+        """How much each token of ``forward`` asks of each of the other sequence, (B, heads, Q, T)."""
+        (query,) = _split(self.query(state), 1, self.heads)
+        return shares_of(query, remembered[0], seen)
+
 
 def attend(
     query: Tensor, key: Tensor, value: Tensor, seen: Tensor | None = None, *, causal: bool = False, dropout: nn.Dropout
@@ -157,13 +173,18 @@ def attend(
     if not drops:
         return F.scaled_dot_product_attention(query, key, value, attn_mask=seen, is_causal=ordered)
     # torch's kernels for processors know no dropout: it would draw a float for each pair of tokens.
+    return dropout(shares_of(query, key, seen)) @ value
+
+
+def shares_of(query: Tensor, key: Tensor, seen: Tensor | None = None) -> Tensor:
+    """How much of each value a query takes: (B, heads, Q, d) and (B, heads, T, d) to (B, heads, Q, T).
+
+    They add up to 1, or to 0 where a query sees nothing by ``seen``.
+    """
     logits = query @ key.mT / math.sqrt(query.shape[3])
-    if seen is not None:
-        logits = logits.masked_fill(~seen, torch.finfo(logits.dtype).min)
-    shares = logits.softmax(dim=3)
-    if seen is not None:
-        shares = shares.masked_fill(~seen, 0.0)
-    return dropout(shares) @ value
+    if seen is None:
+        return logits.softmax(dim=3)
+    return logits.masked_fill(~seen, torch.finfo(logits.dtype).min).softmax(dim=3).masked_fill(~seen, 0.0)
 
 
 def seen_by_all(mask: Tensor | None) -> Tensor | None:

@@ -13,7 +13,7 @@ from fathom.nets.decoder import WIDTH, Decoder, DecoderSpec, Memory
 from fathom.nets.dropout import Dropout
 from fathom.registry import Range
 
-__all__ = ["GRUDecoder", "LSTMDecoder"]
+__all__ = ["AdditiveAttention", "GRUDecoder", "LSTMDecoder"]
 
 States = tuple[Tensor, ...]
 """Of an LSTM the states and the cells, of a GRU the states; (layers, B, D) each."""
@@ -38,7 +38,7 @@ class _Recalled:
             self.memory = Memory(tokens.index_select(0, rows), kept)
 
 
-class _Additive(nn.Module):
+class AdditiveAttention(nn.Module):
     """Additive attention: what a state asks of tokens.
 
     Source: Bahdanau et al. (2015, section 3.1 and appendix A.1.2).
@@ -51,12 +51,18 @@ class _Additive(nn.Module):
 
     def forward(self, state: Tensor, keys: Tensor, memory: Memory) -> Tensor:
         """state (B, D), keys (B, S, D) of the tokens in memory, to their mean by attention (B, memory's width)."""
+        shares = self.shares(state, keys, memory)
+        if memory.mask is None:
+            return torch.bmm(shares.unsqueeze(1), memory.tokens).squeeze(1)
+        return torch.bmm(shares.unsqueeze(1), memory.tokens.masked_fill(~memory.mask[..., None], 0)).squeeze(1)
+
+    def shares(self, state: Tensor, keys: Tensor, memory: Memory) -> Tensor:
+        """How much of each token a state takes, (B, S)."""
         logits = self.score(torch.tanh(keys + self.query(state).unsqueeze(1))).squeeze(2)  # (B, S)
         if memory.mask is None:
-            return torch.bmm(logits.softmax(1).unsqueeze(1), memory.tokens).squeeze(1)
+            return logits.softmax(1)
         shares = logits.masked_fill(~memory.mask, torch.finfo(logits.dtype).min).softmax(1)
-        shares = shares * memory.mask  # of a row without tokens nothing is told
-        return torch.bmm(shares.unsqueeze(1), memory.tokens.masked_fill(~memory.mask[..., None], 0)).squeeze(1)
+        return shares * memory.mask  # of a row without tokens nothing is told
 
 
 class _Recurrent(Decoder):
@@ -70,7 +76,7 @@ class _Recurrent(Decoder):
         super().__init__()
         self.width, self.window, self._states = width or spec.memory or WIDTH, None, 2 if cell == "LSTM" else 1
         layer = getattr(nn, cell)
-        self.attention = None if spec.memory is None else _Additive(self.width, spec.memory)
+        self.attention = None if spec.memory is None else AdditiveAttention(self.width, spec.memory)
         taken = self.width + (spec.memory or 0)
         self.first = layer(taken, self.width, batch_first=True)
         between = dropout if depth > 2 else 0.0

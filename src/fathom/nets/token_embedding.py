@@ -35,7 +35,13 @@ class TokenTable(nn.Embedding):
         return bool(self.tokenizer) and self.tokenizer == other.tokenizer and self.weight.shape == other.weight.shape
 
 
-@NETS.register("embedding", takes="text", gives=("tokens",), entry=True)
+@NETS.register(
+    "embedding",
+    takes="text",
+    gives=("tokens",),
+    entry=True,
+    exempt={"export": "how many tokens the longest text of a batch has is not known beforehand"},
+)
 class TokenEmbedding(nn.Module):
     """Each token as a learned vector, and what is learned of the column it stands in.
 

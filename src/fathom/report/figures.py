@@ -126,6 +126,18 @@ class Figures:
 
         return self._drawn(draw)
 
+    def reach(self, norms: Sequence[float]) -> str:
+        """The norm of a gradient by how many tokens back it is taken."""
+
+        def draw(axes: Any) -> None:
+            known = [(place, norm) for place, norm in enumerate(norms) if _known(norm) and norm > 0]
+            axes.plot([place for place, _ in known], [norm for _, norm in known], color=ACCENT)
+            axes.set(xlabel="tokens back", ylabel="norm", yscale="log")
+            axes.yaxis.set_major_formatter(lambda value, place: f"{value:g}")
+            axes.yaxis.set_minor_formatter(lambda value, place: "")
+
+        return self._drawn(draw)
+
     def _drawn(self, draw: Callable[[Any], None]) -> str:
         from matplotlib import rc_context
         from matplotlib.backends.backend_svg import FigureCanvasSVG

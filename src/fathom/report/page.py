@@ -22,7 +22,9 @@ from fathom.checks import Finding
 from fathom.report import words
 from fathom.report.figures import Figures
 from fathom.report.flow import Flow
+from fathom.report.heat import heats, lines_of
 from fathom.report.worth import rows_of, sentence, verdict
+from fathom.trust.texts import Texts
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -81,6 +83,7 @@ class Told:
         symptoms: sentences on layers that learn badly.
         filters: (h, w, 3) uint8 each.
         patches: of each filter the pieces of pictures to which it answers most, (h, w, 3) uint8.
+        texts: what happens to a few texts; None where no column holds any.
         private: whether rows and pictures are kept out.
     """
 
@@ -102,6 +105,7 @@ class Told:
     symptoms: Sequence[str] = ()
     filters: Sequence[np.ndarray] = ()
     patches: Sequence[Sequence[np.ndarray]] = ()
+    texts: Texts | None = None
     private: bool = False
 
 
@@ -121,6 +125,8 @@ def written(told: Told) -> str:
         ],
         best=_best_step(told),
         figures=Figures(),
+        heats=heats,
+        lines=lines_of,
         pictures=_Pictures(),
         style=style,
         script=script,
@@ -142,7 +148,8 @@ def _without_rows(told: Told) -> Told:
         targets = {name: _without_points(target) for name, target in told.evaluation.get("targets", {}).items()}
         evaluation = {**told.evaluation, "targets": targets}
     findings = None if told.findings is None else list(map(_in_private, told.findings))
-    return replace(told, evaluation=evaluation, findings=findings, patches=())
+    texts = None if told.texts is None else told.texts.without_rows()
+    return replace(told, evaluation=evaluation, findings=findings, patches=(), texts=texts)
 
 
 def _without_points(target: Plain) -> dict[str, Any]:
@@ -213,7 +220,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    names = ("amount", "duration", "energy", "number", "score_words", "shortened", "size", "titled")
+    names = ("amount", "duration", "energy", "number", "score_words", "shortened", "size", "titled", "token")
     environment.filters |= {name: getattr(words, name) for name in names} | {"signed": "{:+.3g}".format}
     return environment
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-__all__ = ["amount", "duration", "energy", "number", "score_words", "shortened", "size", "titled"]
+__all__ = ["amount", "duration", "energy", "number", "score_words", "shortened", "size", "titled", "token"]
 
 SIGNS = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
 
@@ -67,3 +67,8 @@ def titled(target: str) -> str:
     if target.startswith("pack/"):
         return f"{target.removeprefix('pack/')} columns, rebuilt"
     return f"{target.removeprefix('input/')}, rebuilt" if target.startswith("input/") else target
+
+
+def token(piece: str, most: int = 13) -> str:
+    """A piece of a text as a label: without blanks around it, and a sign for blanks alone."""
+    return shortened(piece.strip() or "\N{OPEN BOX}", most)

@@ -23,6 +23,7 @@ from fathom.trust.importance import Importance, importances
 from fathom.trust.mistakes import Mistake, worst_mistakes
 from fathom.trust.residuals import residuals
 from fathom.trust.slices import Slice, fewest_rows, worst_slices
+from fathom.trust.truncation import Truncation, truncations
 
 __all__ = ["EvaluatedTarget", "Evaluation", "evaluated"]
 
@@ -44,6 +45,7 @@ class EvaluatedTarget:
         residuals: ``truth``, ``prediction`` and ``quantiles`` of truth minus prediction.
         slices: where answers are worse than elsewhere, the worst first.
         mistakes: the rows furthest from the truth.
+        cut: each column of texts of which some were too long, and what that cost.
     """
 
     kind: str
@@ -55,6 +57,7 @@ class EvaluatedTarget:
     residuals: Mapping[str, Any] | None = None
     slices: Sequence[Slice] = ()
     mistakes: Sequence[Mistake] = ()
+    cut: Sequence[Truncation] = ()
 
     def plain(self) -> dict[str, Any]:
         """As JSON holds it; keys that do not apply are left out."""
@@ -132,6 +135,7 @@ def evaluated(
         if name in answers:
             parts = _parts(answers[name], seed=seed, private=private)
             parts["slices"] = worst_slices(answers[name], columns, seed=seed, most_rows=most_rows)
+            parts["cut"] = truncations(model, table, name, judged[name], rows)
             parts["mistakes"] = [] if private else worst_mistakes(model, answers[name], table, numbers)
         targets[name] = EvaluatedTarget(_kind(model, name), metrics, **parts)
     known = [answered.rows for answered in answers.values()]
