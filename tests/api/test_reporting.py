@@ -44,7 +44,7 @@ def data(tmp_path: Path) -> Path:
 def test_mistakes_are_called_by_their_rows_in_the_data(data: Path, tmp_path: Path):
     fathom.fit(data, "y", out=tmp_path / "run", **{**QUICK, "budget": "1step"}, test=0.4)
     page = (tmp_path / "run" / "report.html").read_text()
-    found = re.findall(r"<b>row (\d+)</b>.*?<dt>a</dt><dd>([^<]+)</dd>", page, re.DOTALL)
+    found = re.findall(r"<b>row (\d+)</b>.*?>a</span></dt><dd><span[^>]*>([^<]+)<", page, re.DOTALL)
     a = pa.csv.read_csv(data)["a"].to_pylist()
     assert len(found) > 3
     assert [float(value) for _, value in found] == pytest.approx([a[int(row)] for row, _ in found])

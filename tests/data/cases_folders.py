@@ -208,9 +208,9 @@ IMAGES = [
     ),
     Case(
         "pictures: none at all",
-        in_folder({"a/1.txt": "x", "b/1.doc": "x"}),
+        in_folder({"a/1.csv": "x,y\n1,2\n", "b/1.doc": "x"}),
         {"fathom.data.inside.check_any_picture": nothing},
-        refused="b: no texts for this class",
+        refused="no pictures, and no table at its top; name one of: a$",
     ),
     Case(
         "pictures: none, and a table further below",

@@ -117,6 +117,7 @@ def _bert(place: Path, about: Mapping[str, Any], tensors: Weights) -> tuple[Sche
     width, depth, pooler = about["hidden_size"], about["num_hidden_layers"], _has(tensors, "pooler.dense.weight")
     places = about["max_position_embeddings"]
     body = {
+        "width": width,
         "depth": depth,
         "heads": about["num_attention_heads"],
         "expansion": about["intermediate_size"] / width,

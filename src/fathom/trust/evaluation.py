@@ -61,7 +61,8 @@ class EvaluatedTarget:
 
     def plain(self) -> dict[str, Any]:
         """As JSON holds it; keys that do not apply are left out."""
-        fields = asdict(self) | {"classes": [one.plain() for one in self.classes]}
+        metrics = {name: metric.plain() for name, metric in self.metrics.items()}
+        fields = asdict(self) | {"metrics": metrics, "classes": [one.plain() for one in self.classes]}
         return {name: value for name, value in fields.items() if value or name in ALWAYS}
 
 
