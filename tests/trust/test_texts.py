@@ -41,7 +41,10 @@ def reviews(rows: int = 160) -> pa.Table:
 @pytest.fixture(scope="module")
 def read() -> Model:
     """A classifier that reads token after token."""
-    return fathom.fit(reviews(), "y", kinds={"text": "text"}, net={"name": "lstm", **SMALL}, **QUICK).model
+    training = {"optimizer": {"name": "adamw", "lr": 0.02}}
+    net = {"name": "lstm", "dropout": 0.0, **SMALL}
+    options = QUICK | {"budget": "120steps", "training": training}
+    return fathom.fit(reviews(), "y", kinds={"text": "text"}, net=net, **options).model
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +53,9 @@ def translated() -> Model:
     table = reviews(80).drop_columns("y")
     pairs = table.append_column("told", table["text"])
     net = {"name": "transformer", "heads": 2, **SMALL}
-    return fathom.fit(pairs, "told", kinds={"text": "text", "told": "text"}, net=net, **QUICK | {"budget": "3steps"}).model
+    return fathom.fit(
+        pairs, "told", kinds={"text": "text", "told": "text"}, net=net, **QUICK | {"budget": "3steps"}
+    ).model
 
 
 def test_the_word_that_decides_pulls_most(read: Model):
@@ -120,12 +125,15 @@ def test_a_private_look_holds_no_row(translated: Model, read: Model):
     table = reviews(80)
     pairs = table.append_column("told", table["text"])
     shown, hidden = texts_of(translated, pairs), texts_of(translated, pairs, private=True)
-    assert shown is not None and hidden is not None
+    assert shown is not None
+    assert hidden is not None
     assert shown.samples[0].truth == pairs["told"][0].as_py()
     assert hidden == shown.without_rows()
     assert not (hidden.samples or hidden.pulls or hidden.attentions or hidden.gates)
     own = texts_of(read, table, private=True)
-    assert own is not None and own.reach and own.gates is None
+    assert own is not None
+    assert own.reach
+    assert own.gates is None
 
 
 def test_what_cutting_costs_is_counted():
@@ -136,10 +144,12 @@ def test_what_cutting_costs_is_counted():
     (found,) = evaluated(model, mixed).targets["y"].cut
     assert (found.rows, found.cut, found.length) == (104, 100, 8)
     assert found.lost == pytest.approx(300 / (100 * 11 + 4 * 5))  # begin, 9 words, end are 11
-    assert found.value is not None and found.elsewhere is not None
+    assert found.value is not None
+    assert found.elsewhere is not None
 
 
 def test_a_walk_shows_the_tokens(read: Model):
     pieces = walked(read, reviews().slice(3, 1), []).tokens["text"]
-    assert pieces[0] == "[BEGIN]" and pieces[-1] == "[END]"
+    assert pieces[0] == "[BEGIN]"
+    assert pieces[-1] == "[END]"
     assert "".join(pieces[1:-1]) == reviews()["text"][3].as_py()

@@ -79,7 +79,9 @@ def _seen(model: Model) -> dict[str, _Seen]:
     """What each module does, seen by sending rows through that lack everything; where nothing comes in, targets."""
     inputs = model.schema.of_role(Role.INPUT)
     blank = pa.table({column.name: pa.nulls(ROWS_SENT) for column in inputs or model.schema.of_role(Role.TARGET)})
-    batch = to_device(next(model.schema.encode(blank, targets=not inputs, whole=False).in_order(ROWS_SENT)), _device(model))
+    batch = to_device(
+        next(model.schema.encode(blank, targets=not inputs, whole=False).in_order(ROWS_SENT)), _device(model)
+    )
     counter, seen = _Operations(), dict[str, _Seen]()
     watch = _Watch(counter, seen)
     with ExitStack() as stack, torch.no_grad(), counter:
