@@ -135,12 +135,12 @@ def told(*texts: str, **changes: Any) -> Told:
         symptoms=[next(name)],
         filters=[COLOUR, COLOUR],
         patches=[[COLOUR], [COLOUR]],
-        texts=texts(name),
+        texts=looked_at(name),
     )
     return replace(whole, **changes)
 
 
-def texts(name: Iterator[str]) -> Texts:
+def looked_at(name: Iterator[str]) -> Texts:
     """What is shown of texts, every token of which is the next name."""
     tokens = tuple(f"{next(name)} {SECRET}" for _ in range(3))
     shares = np.full((2, 3, 3), 1 / 3, np.float32)
