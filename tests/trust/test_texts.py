@@ -129,7 +129,7 @@ def test_a_private_look_holds_no_row(translated: Model, read: Model):
     assert hidden is not None
     assert shown.samples[0].truth == pairs["told"][0].as_py()
     assert hidden == shown.without_rows()
-    assert not (hidden.samples or hidden.pulls or hidden.attentions or hidden.gates)
+    assert not any((hidden.samples, hidden.pulls, hidden.attentions, hidden.gates))
     own = texts_of(read, table, private=True)
     assert own is not None
     assert own.reach
