@@ -15,7 +15,12 @@ from PIL import Image
 from fathom.checks import Finding
 from fathom.report.flow import Branch, Flow, Stage
 from fathom.report.page import Repeat, Told
+from fathom.trust.attention import Attention
+from fathom.trust.gates import Gates
 from fathom.trust.layers import Layer
+from fathom.trust.pulls import Pull
+from fathom.trust.samples import Sample
+from fathom.trust.texts import Texts
 
 # Each tries to set the page's title or to add an element of the class "pwned", or to break out of where it stands.
 TRY = "document.title='pwned'"
@@ -130,8 +135,23 @@ def told(*texts: str, **changes: Any) -> Told:
         symptoms=[next(name)],
         filters=[COLOUR, COLOUR],
         patches=[[COLOUR], [COLOUR]],
+        texts=looked_at(name),
     )
     return replace(whole, **changes)
+
+
+def looked_at(name: Iterator[str]) -> Texts:
+    """What is shown of texts, every token of which is the next name."""
+    tokens = tuple(f"{next(name)} {SECRET}" for _ in range(3))
+    shares = np.full((2, 3, 3), 1 / 3, np.float32)
+    parts: tuple[Any, ...] = ("encoder", "decoder", "crossing")
+    return Texts(
+        [Sample(next(name), {next(name): tokens[0]}, tokens[1], {next(name): tokens[2]})],
+        [Pull(next(name), next(name), next(name), next(name), 0.5, tokens, (0.1, -0.2, 0.0))],
+        [[Attention("body", part, tokens, tokens, shares) for part in parts]],
+        Gates(next(name), tokens, {"input_gate": (0.1, 0.2, 0.3), "forget_gate": (0.5, 0.6, 0.7)}, (1.0, 2.0, 3.0)),
+        (1.0, 0.1, 0.01),
+    )
 
 
 SCORE = {"value": 0.8, "low": 0.7, "high": 0.9, "linear": 0.75, "trivial": 0.6}

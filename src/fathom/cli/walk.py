@@ -10,11 +10,12 @@ from typing import Any
 
 from fathom.cli.text import bold, number
 from fathom.trust.walk import Passed, Walk
-from fathom.typeset import aligned, width
+from fathom.typeset import aligned, one_line, width
 
 __all__ = ["plain", "told"]
 
 LONGEST_NAME = 32
+MOST_PIECES = 64
 BACKWARDS = """\
 weights: norm of the loss's gradient by the layer's weights; output: by what the layer gives; sgd and the like: how far
 one step moves the weights, as a share of what they are."""
@@ -27,7 +28,7 @@ def plain(walk: Walk, row: int) -> dict[str, Any]:
 
 def told(walk: Walk, row: int) -> str:
     """The row, the way forward, the answer and its loss, the way back, and what steps come to."""
-    parts = [bold(f"row {row}"), _pairs(walk.cells)]
+    parts = [bold(f"row {row}"), _pairs(walk.cells), *_tokens(walk)]
     parts += ["", bold("forward: what each layer gives"), *map(_passed, walk.layers)]
     parts += ["", bold("answer, truth, loss"), _pairs(walk.answer), _pairs(_named("truth", walk.truth))]
     parts += [_pairs(_losses(walk)), "", bold("backward: from the loss to the inputs"), _backward(walk)]
@@ -43,6 +44,14 @@ def _passed(layer: Passed) -> str:
     more = " ..." if math.prod(layer.shape) > len(layer.first) else ""
     values = " ".join(map(number, layer.first)) + more
     return f"{head}\n{textwrap.indent(textwrap.fill(f'{body}: {values}', width() - 6), '      ')}"
+
+
+def _tokens(walk: Walk) -> Iterator[str]:
+    """The pieces of each text, a bar between them."""
+    for name, pieces in walk.tokens.items():
+        shown = one_line("|".join(pieces[:MOST_PIECES])) + (" …" if len(pieces) > MOST_PIECES else "")
+        yield f"  {_short(name)}, {len(pieces):,} tokens"
+        yield textwrap.indent(textwrap.fill(shown, width() - 6), "      ")
 
 
 def _losses(walk: Walk) -> Iterator[tuple[str, str]]:

@@ -29,20 +29,23 @@ class Heat:
         title: what it shows.
         rows: the tokens that ask.
         columns: those that are asked.
-        levels: for each strength, in 0 to 1, the path of all cells that have it.
+        levels: for each strength, a share of the strongest, the path of all cells that have it.
+        most: the strongest share.
     """
 
     title: str
     rows: Sequence[str]
     columns: Sequence[str]
     levels: Sequence[tuple[float, str]]
+    most: float
 
     @classmethod
     def of(cls, title: str, attention: Attention, shares: np.ndarray) -> Heat:
         """The heat of (Q, T) shares."""
-        steps = np.rint(shares * LEVELS).astype(int)
+        most = float(shares.max())
+        steps = np.rint(shares / max(most, 1e-30) * LEVELS).astype(int)
         levels = [(step / LEVELS, _cells(steps == step)) for step in range(1, LEVELS + 1) if (steps == step).any()]
-        return cls(title, attention.asking, attention.asked, levels)
+        return cls(title, attention.asking, attention.asked, levels, most)
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,7 @@ class Attention:
 
     Attributes:
         layer: its name in the network.
-        part: who asks whom: the tokens that come in each other, those that are told those before, or those that come in.
+        part: who asks whom: the tokens that come in each other, those told those before, or those coming in.
         asking: the Q tokens that ask, as they are read; of those that cross, what is told by it.
         asked: the T tokens that are asked.
         shares: (heads, Q, T) how much each takes of each.

@@ -98,8 +98,8 @@ def reach_of(model: Model, sentences: Sequence[Sentence]) -> tuple[float, ...]:
 def reach(layer: nn.RNNBase, tokens: Tensor) -> Tensor:
     """The norm of the gradient of a layer's last state by each token, the last first.
 
-    It is the root of the mean square over random directions of the state, which is the Frobenius norm of the Jacobian in
-    expectation (Hutchinson 1990).
+    It is the root of the mean square over random directions of the state, in expectation the Frobenius norm of the
+    Jacobian (Hutchinson 1990).
 
     Args:
         layer: of torch.

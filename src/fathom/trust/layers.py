@@ -76,18 +76,27 @@ def _layers(model: Model) -> Iterator[Layer]:
 
 
 def _seen(model: Model) -> dict[str, _Seen]:
-    """What each module does, seen by sending rows through that lack everything."""
-    blank = pa.table({column.name: pa.nulls(ROWS_SENT) for column in model.schema.of_role(Role.INPUT)})
-    batch = next(model.schema.encode(blank, targets=False).in_order(ROWS_SENT))
-    device = next((parameter.device for parameter in model.network.parameters()), torch.device("cpu"))
+    """What each module does, seen by sending rows through that lack everything; where nothing comes in, targets."""
+    inputs = model.schema.of_role(Role.INPUT)
+    blank = pa.table({column.name: pa.nulls(ROWS_SENT) for column in inputs or model.schema.of_role(Role.TARGET)})
+    batch = to_device(
+        next(model.schema.encode(blank, targets=not inputs, whole=False).in_order(ROWS_SENT)), _device(model)
+    )
     counter, seen = _Operations(), dict[str, _Seen]()
     watch = _Watch(counter, seen)
     with ExitStack() as stack, torch.no_grad(), counter:
         for name, module in model.network.named_modules():
             stack.callback(module.register_forward_pre_hook(watch.entered).remove)
             stack.callback(module.register_forward_hook(watch.left(name)).remove)
-        model.network.predict(to_device(batch, device))
+        if inputs:
+            model.network.predict(batch)
+        else:  # a language model answers nothing: it tells the next token
+            model.network.loss(batch, "network")
     return seen
+
+
+def _device(model: Model) -> torch.device:
+    return next((parameter.device for parameter in model.network.parameters()), torch.device("cpu"))
 
 
 class _Operations(TorchDispatchMode):

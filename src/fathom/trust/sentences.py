@@ -16,7 +16,7 @@ from fathom.ensemble import Apart
 from fathom.model import Model
 from fathom.network import Network
 from fathom.schema import Column
-from fathom.signals import Batch, Ragged, Role, batch_size, beside_key, input_key, target_key, to_device
+from fathom.signals import Batch, Ragged, Role, beside_key, input_key, target_key, to_device
 
 __all__ = ["MOST_TOKENS", "Sentence", "first_member", "label_of", "pieces_of", "resting", "sentences", "text_columns"]
 
@@ -87,12 +87,12 @@ def sentences(
 
 
 def _shortened(row: int, batch: Batch, columns: Mapping[str, Column], most: int) -> Sentence:
-    batch = dict(batch)
-    for key in columns:
+    batch, pieces = dict(batch), {}
+    for key, column in columns.items():
         text = batch[key]
-        assert isinstance(text, Ragged) and batch_size(batch) == 1
-        batch[key] = Ragged(text.values[:most], text.offsets.clamp(max=most))
-    pieces = {key: pieces_of(column, batch[key].values) for key, column in columns.items()}  # type: ignore[union-attr]
+        assert isinstance(text, Ragged)
+        batch[key] = short = Ragged(text.values[:most], text.offsets.clamp(max=most))
+        pieces[key] = pieces_of(column, short.values)
     return Sentence(row, batch, pieces)
 
 

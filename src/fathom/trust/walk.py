@@ -18,11 +18,12 @@ from fathom.kinds.pictures import pixel_shape
 from fathom.model import Model
 from fathom.nets.stacked import Stacked
 from fathom.registry import Choice
-from fathom.signals import Batch, Role, Signal, to_device
+from fathom.signals import Batch, Ragged, Role, Signal, to_device
 from fathom.training import OPTIMIZERS
 from fathom.training.clipping import clip
 from fathom.training.hidden import hidden_matrices
 from fathom.training.optimizers import parameter_groups
+from fathom.trust.sentences import pieces_of, text_columns
 
 __all__ = ["Passed", "Step", "Walk", "walked"]
 
@@ -85,6 +86,7 @@ class Walk:
 
     Attributes:
         cells: of the columns that go in.
+        tokens: of each column of texts the pieces that it becomes.
         truth: of the columns that are asked for.
         answer: what the model predicts of it.
         losses: of each head, in units of the trivial answer's; None where the row has no target of it.
@@ -94,6 +96,7 @@ class Walk:
     """
 
     cells: dict[str, str]
+    tokens: dict[str, tuple[str, ...]]
     truth: dict[str, str]
     answer: dict[str, str]
     losses: Figures
@@ -129,6 +132,7 @@ def walked(model: Model, row: pa.Table, optimizers: Sequence[Choice], *, clip_no
     answer = model.predict(row)
     return Walk(
         cells={column.name: _told(row[column.name][0]) for column in model.schema.of_role(Role.INPUT)},
+        tokens=_tokens(model, batch),
         truth={name: _told(row[name][0]) for name in model.targets},
         answer={name: _told(values[0]) for name, values in zip(answer.column_names, answer.columns, strict=True)},
         losses=losses,
@@ -136,6 +140,11 @@ def walked(model: Model, row: pa.Table, optimizers: Sequence[Choice], *, clip_no
         layers=tuple(_passed(name, network.get_submodule(name), output) for name, output in outputs.items()),
         steps=tuple(steps),
     )
+
+
+def _tokens(model: Model, batch: Batch) -> dict[str, tuple[str, ...]]:
+    texts = [(column, batch[key]) for key, column in text_columns(model).items()]
+    return {column.name: pieces_of(column, text.values) for column, text in texts if isinstance(text, Ragged)}
 
 
 def _told(cell: pa.Scalar) -> str:
