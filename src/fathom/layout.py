@@ -60,8 +60,12 @@ class Layout:
         """
         found: dict[str, list[dict[str, Any]]] = {}
         for key, chain in self.branches.items():
-            may_be = self.body is not None and len(chain) > 1 and chain[-1].name == "feature_tokens"
-            appended = may_be and chain == _before(chain[:-1], self.body)
+            appended = (
+                self.body is not None
+                and len(chain) > 1
+                and chain[-1].name == "feature_tokens"
+                and chain == _before(chain[:-1], self.body)
+            )
             found.setdefault(inputs[key][0], []).append(NETS.explicit(chain[-2] if appended else chain[-1]))
         nets = {kind: named[0] for kind, named in found.items() if all(net == named[0] for net in named)}
         if self.body is not None:

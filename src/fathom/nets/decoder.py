@@ -71,3 +71,8 @@ class Decoder(nn.Module, ABC):
     @abstractmethod
     def step(self, tokens: Tensor, written: Written) -> Tensor:
         """Further tokens (B, T, D), at least one, which ``written`` takes up, to (B, T, D)."""
+
+
+def usual_dropout(spec: DecoderSpec) -> float:
+    """The dropout of a decoder of attention where none is named."""
+    return 0.0 if spec.memory is None else 0.1

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from fathom.nets import DECODERS
-from fathom.nets.decoder import WIDTH, Decoder, DecoderSpec, Memory
+from fathom.nets.decoder import WIDTH, Decoder, DecoderSpec, Memory, usual_dropout
 from fathom.nets.decoder_blocks import Asked, Blocks
 from fathom.nets.dropout import Dropout
 from fathom.registry import Choice, Range
@@ -42,7 +42,7 @@ class GPT(Decoder):
         width: of the tokens; where it is not said, that of the tokens that come in, else 128.
         depth: how many blocks.
         heads: of each attention; they divide the width.
-        dropout: share of tokens, of attention, and of what each part adds that is silenced while training.
+        dropout: share of tokens and of what each part adds that is silenced while training; as in `transformer`.
     """
 
     def __init__(
@@ -52,10 +52,11 @@ class GPT(Decoder):
         width: Annotated[int | None, Range(8, 8192, log=True)] = None,
         depth: Annotated[int, Range(1, 96, log=True)] = 4,
         heads: Annotated[int, Range(1, 128, log=True)] = 4,
-        dropout: Annotated[float, Range(0, 0.95)] = 0.1,
+        dropout: Annotated[float | None, Range(0, 0.95)] = None,
     ) -> None:
         super().__init__()
         self.width, self.window = width or spec.memory or WIDTH, spec.length
+        dropout = usual_dropout(spec) if dropout is None else dropout
         gelu = Choice("gelu", {"approximate": "tanh"})
         options = {"depth": depth, "heads": heads, "inside": 4 * self.width}
         self.blocks = Blocks(self.width, spec.memory, **options, dropout=dropout, activation=gelu)

@@ -33,7 +33,7 @@ BFLOAT16_GAIN = 1.25
 # A larger batch makes fewer updates of an epoch, so it has to gain more.
 LARGER_BATCH_GAIN = 1.6
 BATCHES_AN_EPOCH, SMALLEST_BATCH, LARGEST_BATCH = 50, 16, 256
-LARGEST_BATCH_OF_POSITIONS = 4096
+LARGEST_BATCH_OF_POSITIONS = 2048
 LARGEST_BATCH_OF_PICTURES = 128  # larger ones compute no faster there, and learn less in the same time
 MOST_EPOCHS = 1000
 # An open-ended run that nothing watches, or whose schedule needs an end, gets a usual length.
