@@ -203,7 +203,7 @@ def _check_classes(schema: Schema, table: pa.Table) -> None:
         if 2 * (sizes == 1).sum() > table.num_rows:
             raise SchemaError(
                 f"target {column.name!r} has {len(sizes):,} classes in {table.num_rows:,} rows, most of a single row; "
-                "name another target, or another kind of it (kinds: number for quantities)"
+                "name another target, or another kind of it (number for quantities, text for what is written freely)"
             )
 
 
