@@ -12,8 +12,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fathom.errors import InputError, ModelError, SchemaError
-from fathom.kinds import KINDS
+from fathom.errors import InputError, MissingExtra, ModelError, SchemaError
+from fathom.kinds import KINDS, tokenizing
 from fathom.kinds.text import CUT, Text
 from fathom.kinds.tokenizing import SPECIALS, TOKENIZERS
 from fathom.schema import Schema
@@ -193,3 +193,11 @@ def test_the_same_rows_are_chosen_whatever_stands_beside_them():
     alone = kind.encode(column(STRANGE))[""]
     assert isinstance(alone, Ragged)
     assert torch.equal(together.select(torch.arange(len(WRITTEN), len(WRITTEN) + len(STRANGE))).values, alone.values)
+
+
+def test_without_the_library_a_line_says_what_to_install(monkeypatch):
+    monkeypatch.setattr(tokenizing, "find_spec", lambda name: None)
+    with pytest.raises(MissingExtra, match=r"'tokenizers': pip install 'fathom-nn\[text\]'"):
+        text(["words that no tokenizer has seen before now"])
+    with pytest.raises(MissingExtra):
+        tokenizing.opened("{}")

@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
+from importlib.util import find_spec
 from typing import Any
 
 from fathom.errors import MissingExtra, ModelError, first_line
@@ -47,6 +48,7 @@ def made(pieces: Mapping[str, float], kind: str, vocabulary: int, *, lowercase: 
 
 @lru_cache(maxsize=8)  # columns that share their words share their tokenizer
 def _made(pieces: tuple[tuple[str, float], ...], kind: str, vocabulary: int, lowercase: bool) -> str:
+    _check_installed()
     from tokenizers import normalizers
 
     tokenizer = {"bpe": _bpe, "wordpiece": _wordpiece, "word": _words, "char": _characters}[kind]
@@ -65,10 +67,9 @@ def opened(content: str) -> Any:
         MissingExtra: the library is not installed.
         ModelError: it is no tokenizer.
     """
-    try:
-        from tokenizers import Tokenizer
-    except ImportError as error:
-        raise MissingExtra("tokenizers", "text") from error
+    _check_installed()
+    from tokenizers import Tokenizer
+
     try:
         tokenizer = Tokenizer.from_str(content)
     except Exception as error:  # the library raises nothing more exact
@@ -77,6 +78,11 @@ def opened(content: str) -> Any:
         ) from error
     tokenizer.encode_special_tokens = True  # what a user writes is text, whatever it spells
     return tokenizer
+
+
+def _check_installed() -> None:
+    if find_spec("tokenizers") is None:
+        raise MissingExtra("tokenizers", "text")
 
 
 def _bpe(counts: Counter[str], vocabulary: int, normalizer: Any) -> Any:
