@@ -106,7 +106,7 @@ def place_in_hub(name: str) -> Path:
         from huggingface_hub import snapshot_download
 
         return Path(snapshot_download(name, allow_patterns=list(FILES)))
-    except Exception as error:
+    except (ImportError, OSError, ValueError) as error:  # what the hub raises is one of these
         raise ModelError(
             f"{name} is not in {folder} ({first_line(error)}); put {CONFIG}, {WEIGHTS} and {TOKENIZER} of it into a "
             "folder, and name that"

@@ -167,6 +167,7 @@ class Batches:
         self._slice = (rank, ranks)
         self._samples, self._drawing = len(store), store.drawing(seed)
         self._seed, self._apart = seed, store.lengths is not None
+        self._turns: tuple[int, list[int]] = (-1, [])  # of the batches of an epoch
         self._epoch, self._place = 0, 0
 
     @property
@@ -196,7 +197,10 @@ class Batches:
         """Which batch of the epoch is the next."""
         if not self._apart:
             return self._place
-        return int(order(seed_from("batches", self._seed), self._epoch, self.per_epoch)[self._place])
+        if self._turns[0] != self._epoch:
+            turns = order(seed_from("batches", self._seed), self._epoch, self.per_epoch)
+            self._turns = self._epoch, turns.tolist()
+        return self._turns[1][self._place]
 
 
 def _part(count: int, parts: int, number: int) -> tuple[int, int]:
