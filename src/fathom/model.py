@@ -177,9 +177,11 @@ class Model:
         scores |= self.scores_of(judged, groups, seed=seed)
         return {name: scores[name] for name in self.network.head_names}
 
-    def judged(self, table: pa.Table, linear: Model | None = None) -> tuple[dict[str, Judged], np.ndarray]:
-        """What the heads that have metrics answer to rows, beside the truth; and the row of each sample, (S,)."""
-        measured = [name for name in self.network.head_names if self._metrics_of(name)]
+    def judged(
+        self, table: pa.Table, linear: Model | None = None, heads: Collection[str] | None = None
+    ) -> tuple[dict[str, Judged], np.ndarray]:
+        """What the heads that have metrics, or those named, answer to rows, beside the truth; and each sample's row."""
+        measured = [name for name in self.network.head_names if self._metrics_of(name)] if heads is None else heads
         parts: dict[str, list[Judged]] = {name: [] for name in measured}
         rows = []
         for start, store in self._encoded(table, targets=True):
@@ -205,11 +207,12 @@ class Model:
 
     def calibrate(self, table: pa.Table) -> None:
         """Set the temperature of each head's probabilities by rows from which the network did not learn."""
+        facts = {name: HEADS.get(head.name).facts for name, head in self.layout.heads.items()}
+        kinds = {name: found["probabilities"] for name, found in facts.items() if found.get("probabilities")}
         self.temperatures = {}
-        judged, _ = self.judged(table)
+        judged, _ = self.judged(table, heads=kinds) if kinds else ({}, None)
         for name, one in judged.items():
-            of = HEADS.get(self.layout.heads[name].name).facts.get("probabilities")
-            found = None if of is None else temperature(one.answer, one.truth, one.weight, of=of)
+            found = temperature(one.answer, one.truth, one.weight, of=kinds[name])
             if found is not None:
                 self.temperatures[name] = found
 

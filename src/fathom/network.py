@@ -70,7 +70,9 @@ class Network(nn.Module):
         specs = {**inputs, **targets}
         self.heads = nn.ModuleList(_built_head(layout.heads[name], state, specs[name][1]) for name in self.head_names)
         _share_tables(self)
-        self.whole_batch = any(HEADS.get(head.name).facts.get("whole_batch") for head in layout.heads.values())
+        facts = {name: HEADS.get(head.name).facts for name, head in layout.heads.items()}
+        self.whole_batch = any(found.get("whole_batch") for found in facts.values())
+        self._coarse = frozenset(name for name, found in facts.items() if found.get("bfloat16"))
         self.members = 1  # of a stack
 
     @property
@@ -105,19 +107,14 @@ class Network(nn.Module):
         """Each head's loss, in units that make the heads' losses, each over its baseline, add up to their mean.
 
         Of mixed samples it is that of their own targets and that of their partners', each by its share. Nets may be
-        asked to compute in bfloat16, by ``torch.autocast``; heads never do.
+        asked to compute in bfloat16, by ``torch.autocast``; of heads only those whose fact says that they bear it do.
         """
-        signal = self(batch)
-        device = next(self.parameters()).device.type
-        if not torch.is_autocast_enabled(device):
-            return self._losses(signal, batch)
-        with torch.autocast(device, enabled=False):
-            return self._losses(signal.float(), batch)
-
-    def _losses(self, signal: Signal, batch: Batch) -> dict[str, Loss]:
-        found = {}
+        signal, found = self(batch), {}
         for name, key, head, unit in self._answering:
-            losses = [head.loss(signal, target, weight) for target, weight in weighted_targets(batch, key)]
+            losses = [
+                _loss(head, signal, target, weight, coarse=name in self._coarse)
+                for target, weight in weighted_targets(batch, key)
+            ]
             loss = reduce(_added, losses)._replace(unit=unit)
             found[name] = loss if self.members == 1 else loss._replace(total=steeper(loss.total, self.members))
         return found
@@ -322,6 +319,16 @@ def _share_tables(network: nn.Module) -> None:
             if twin is not None:
                 module.weight = twin.weight
             tables.append(module)
+
+
+def _loss(head: Any, signal: Signal, target: Tensor | Ragged, weight: Tensor | None, *, coarse: bool) -> Loss:
+    """A head's loss, computed in float32 whatever nets are asked to compute in, unless it may be ``coarse`` too."""
+    device = next(head.parameters()).device.type
+    if coarse or not torch.is_autocast_enabled(device):
+        found: Loss = head.loss(signal, target, weight)
+        return found
+    with torch.autocast(device, enabled=False):
+        return _loss(head, signal.float(), target, weight, coarse=False)
 
 
 def _added(loss: Loss, other: Loss) -> Loss:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -19,6 +22,9 @@ from fathom.signals import Ragged, SignalSpec, TextSpec
 
 BATCH, TIME, WIDTH = 5, 8, 8
 SPEC = TextSpec(size=40, pad=0, unknown=1, begin=2, end=3, mask=4, length=64)
+TEXTS = 100
+COUNTS = [0.0, 0.0, float(TEXTS), float(TEXTS), 0.0, 0.0, 0.0, 150.0, 20.0, 1.0, *[0.0] * 30]
+COUNTED = replace(SPEC, counts=tuple(COUNTS))
 ROWS = [[2, 7, 8, 9, 3], [], [2, 3], [2, 8, 7, 9, 3], [2, 7, 8, 7, 8, 3]]
 TEXT = Ragged.of([torch.tensor(row, dtype=torch.int64) for row in ROWS])
 SEQUENCE_NETS = pytest.mark.parametrize("name", ["textcnn", "rnn", "lstm", "gru", "transformer", "bert"])
@@ -56,18 +62,38 @@ def test_equal_runs_have_equal_numbers_and_none_crosses_a_row():
         assert len(set(found.values())) == len(found)
 
 
-@pytest.mark.parametrize("pool", ["mean", "sum"])
+@pytest.mark.parametrize("pool", ["root", "mean", "sum"])
 @pytest.mark.parametrize("ngrams", [1, 2, 4])
-def test_a_bag_is_the_mean_or_sum_of_its_vectors(ngrams, pool):
-    net = Bag(SPEC, width=6, ngrams=ngrams, buckets=50, pool=pool)
+@pytest.mark.parametrize("idf", [False, True])
+def test_a_bag_is_the_weighted_sum_of_its_vectors(ngrams, pool, idf):
+    net = Bag(COUNTED, width=6, ngrams=ngrams, ngram_width=3, buckets=50, idf=idf, pool=pool)
     found = net(TEXT).vector
     runs = hashed_runs(TEXT, ngrams) if ngrams > 1 else torch.empty(len(TEXT.values), 0, dtype=torch.int64)
-    for row, (start, end) in enumerate(zip(TEXT.offsets[:-1], TEXT.offsets[1:], strict=True)):
-        own = runs[start:end]
-        vectors = net.table[torch.cat([TEXT.values[start:end], SPEC.size + own[own >= 0] % 50])]
-        expected = vectors.sum(0) / (max(1, len(vectors)) if pool == "mean" else 1)
-        assert_close(found[row], expected)
+    rarest = 1 + math.log(1 + TEXTS)
+    for row, (start, end) in enumerate(zip(TEXT.offsets[:-1].tolist(), TEXT.offsets[1:].tolist(), strict=True)):
+        tokens, weights = TEXT.values[start:end].tolist(), []
+        vector = torch.zeros(net.gives.width)
+        for place, token in enumerate(tokens):
+            run = 0.0
+            for length in range(1, min(ngrams, len(tokens) - place) + 1):
+                share = (1 + TEXTS) / (1 + min(TEXTS, COUNTS[tokens[place + length - 1]]))
+                run += math.log(share) if idf else 0.0
+                weights.append(min(1 + run, rarest))
+                if length == 1:
+                    vector[:6] += weights[-1] * net.table[token].detach()
+                else:
+                    own = runs[start + place, length - 2] % 50
+                    vector[6:] += weights[-1] * net.runs[own].detach()
+        size = {"sum": 1.0, "mean": sum(weights), "root": sum(weight**2 for weight in weights) ** 0.5}[pool]
+        assert_close(found[row], vector / (size or 1))
     assert found[1].eq(0).all()
+
+
+def test_a_bag_whose_tokens_were_not_counted_weighs_all_alike():
+    with seeded(0):
+        told = Bag(SPEC, idf=True)(TEXT).vector
+    with seeded(0):
+        assert_close(told, Bag(SPEC, idf=False)(TEXT).vector)
 
 
 def test_pairs_tell_the_order_of_tokens_and_single_ones_do_not():

@@ -28,10 +28,10 @@ __all__ = ["linear_model"]
 
 FEW_ROWS, SEARCHES = 5000, "20steps"  # of which each look at the loss may see all
 STEPS, EPOCHS, BATCH = 2000, 60, 256
-PLAIN = {"number": Choice("scale", {"clip": 0.0}), "text": Choice("bag", {"width": 16})}
+PLAIN = {"number": Choice("scale", {"clip": 0.0}), "text": Choice("bag", {"width": 16, "ngrams": 1})}
 """Where a kind's entry has options that a linear model does without, or can do with less of.
 
-Of texts it is linear in the counts of tokens and pairs, through a matrix of low rank, as fastText is."""
+Of texts it is linear in the counts of tokens, through a matrix of low rank, as fastText is."""
 
 
 def linear_model(model: Model, rows: Rows, asked: Config, directory: Path | None, say: Say | None) -> Model | None:

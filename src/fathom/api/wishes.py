@@ -7,8 +7,9 @@ from dataclasses import replace
 from typing import Any
 
 from fathom.config import Config
+from fathom.heads import HEADS
 from fathom.layout import Layout
-from fathom.nets import NETS
+from fathom.nets import DECODERS, NETS
 from fathom.registry import Choice, options_of
 from fathom.training import OPTIMIZERS
 from fathom.training.engine import Trainer
@@ -45,9 +46,16 @@ def bears_bfloat16(layout: Layout) -> bool:
 
 
 def _facts(layout: Layout) -> list[Mapping[str, Any]]:
+    """Those of the nets, also of the ones that heads hold."""
     body = () if layout.body is None else (layout.body,)
     facts = [NETS.get(net.name).facts for chain in (*layout.branches.values(), body) for net in chain]
-    return [found for found in facts if not found.get("entry")]
+    held = [DECODERS.get(net.name).facts for head in layout.heads.values() for net in _held(head)]
+    return [found for found in (*facts, *held) if not found.get("entry")]
+
+
+def _held(head: Choice) -> list[Choice]:
+    options = HEADS.get(head.name).options
+    return [head.options.get(name, option.default) for name, option in options.items() if option.registry is DECODERS]
 
 
 def _may_average(asked: Config, optimizer: Choice) -> bool:

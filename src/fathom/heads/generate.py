@@ -29,6 +29,7 @@ LOGITS_AT_ONCE = 1 << 21  # what a cache bears, where no gradient needs them all
     "generate",
     target="text",
     needs=None,
+    bfloat16=True,
     metrics=(
         "perplexity",
         "token_loss",
@@ -192,7 +193,7 @@ class Generate(Head):
         size = max(1, len(labels)) if torch.is_grad_enabled() else self._at_once
         parts = zip(state.split(size), labels.split(size), strict=True)
         measure = partial(F.cross_entropy, label_smoothing=self.label_smoothing, reduction="none")
-        return torch.cat([measure(self._logits(some), label) for some, label in parts])
+        return torch.cat([measure(self._logits(some).float(), label) for some, label in parts])
 
     def _told_well(self, signal: Signal, target: Ragged) -> Prediction:
         """``nll`` and ``right`` of each row, (B,), by the chances that members tell on average."""

@@ -17,9 +17,9 @@ __all__ = ["HEADS", "METRICS", "Head"]
 HEADS = Registry("head", "fathom.heads")
 """Facts of a head: ``target`` (the kind that it answers), ``needs`` (the part of a Signal that it stands on, or
 None), ``metrics`` (names, the first being the one to quote), ``probabilities`` (of what it gives some: "classes" or
-"labels"), ``hides`` (it answers an input, parts of which are hidden from the net), ``whole_batch`` (its loss is no sum
-over rows) and ``stacks`` (it calls its layers as modules, row by row, so that those of several members can be
-stacked)."""
+"labels"), ``hides`` (it answers an input, parts of which are hidden from the net), ``bfloat16`` (its products may be
+computed in it, and those of a net that it holds), ``whole_batch`` (its loss is no sum over rows) and ``stacks`` (it
+calls its layers as modules, row by row, so that those of several members can be stacked)."""
 
 MaybeTensor = TypeVar("MaybeTensor", Tensor, Tensor | None)
 

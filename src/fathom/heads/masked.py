@@ -24,6 +24,7 @@ STILL_LABELS = "a token of a text is told at its own place, and the states that 
     needs="tokens",
     metrics=(),
     hides=True,
+    bfloat16=True,
     exempt={"round trip": STILL_LABELS, "truth": STILL_LABELS, "members": STILL_LABELS},
 )
 class Masked(Head):
@@ -57,7 +58,8 @@ class Masked(Head):
         labels, _ = target.padded(NOT_HIDDEN)  # (B, T)
         labels = labels.repeat(signal.members, 1)
         asked = labels != NOT_HIDDEN
-        costs = F.cross_entropy(self._logits(_states(signal, labels.shape[1])[asked]), labels[asked], reduction="none")
+        logits = self._logits(_states(signal, labels.shape[1])[asked]).float()
+        costs = F.cross_entropy(logits, labels[asked], reduction="none")
         of_rows = row_weights(weight, signal.members)
         rows = torch.arange(len(labels), device=labels.device).unsqueeze(1).expand(labels.shape)[asked]
         total = costs.sum() if of_rows is None else (costs * of_rows[rows]).sum()

@@ -171,9 +171,17 @@ def attend(
         before = torch.ones(asking, told, dtype=torch.bool, device=query.device).tril(told - asking)
         seen, ordered = before if seen is None else seen & before, False
     if not drops:
-        return F.scaled_dot_product_attention(query, key, value, attn_mask=seen, is_causal=ordered)
+        return _attended(query, key, value, seen, ordered=ordered)
     # torch's kernels for processors know no dropout: it would draw a float for each pair of tokens.
     return dropout(shares_of(query, key, seen)) @ value
+
+
+def _attended(query: Tensor, key: Tensor, value: Tensor, seen: Tensor | None, *, ordered: bool) -> Tensor:
+    """torch's kernel; processors get float32, for its gradient takes ten times as long in bfloat16 there."""
+    if query.device.type == "cpu" and torch.is_autocast_enabled("cpu"):
+        with torch.autocast("cpu", enabled=False):
+            return _attended(query.float(), key.float(), value.float(), seen, ordered=ordered)
+    return F.scaled_dot_product_attention(query, key, value, attn_mask=seen, is_causal=ordered)
 
 
 def shares_of(query: Tensor, key: Tensor, seen: Tensor | None = None) -> Tensor:

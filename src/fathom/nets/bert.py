@@ -22,7 +22,7 @@ __all__ = ["Bert", "checkpoint_names", "from_checkpoint"]
 EPSILON = 1e-12  # of its norms, where torch has 1e-5
 
 
-@NETS.register("bert", takes="tokens", gives=("vector", "tokens"), body=True)
+@NETS.register("bert", takes="tokens", gives=("vector", "tokens"), body=True, bfloat16=True)
 class Bert(nn.Module):
     """The encoder of BERT, with norms behind each part; the vector is made of the first token.
 

@@ -123,7 +123,7 @@ class _Block(nn.Module):
         return state + self.dropout(self.outside(self.activation(self.inside(self.perceptron_norm(state)))))
 
 
-@DECODERS.register("transformer")
+@DECODERS.register("transformer", bfloat16=True)
 class TransformerDecoder(Decoder):
     """Causal attention, and attention to what comes in, of any length of text.
 

@@ -30,7 +30,7 @@ NAMES = {
 """Each part of a published block to that of ours."""
 
 
-@DECODERS.register("gpt")
+@DECODERS.register("gpt", bfloat16=True)
 class GPT(Decoder):
     """GPT-2's blocks: learned places, a norm before each part, tanh's GELU.
 

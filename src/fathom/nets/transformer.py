@@ -164,7 +164,7 @@ class Placing(nn.Module):
         return state + self.scale * sinusoids(places, state.shape[2], state.dtype), None
 
 
-@NETS.register("transformer", takes="tokens", gives=("vector", "tokens"), body=True)
+@NETS.register("transformer", takes="tokens", gives=("vector", "tokens"), body=True, bfloat16=True)
 class Transformer(nn.Module):
     """A transformer encoder: every token asks all others, block after block.
 

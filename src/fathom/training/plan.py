@@ -30,6 +30,8 @@ FEWEST_ROWS_TRIED = 8  # batch norm needs more than one
 CLEAR_GAIN = 1.15
 # Whoever computes more coarsely should have something of it.
 BFLOAT16_GAIN = 1.25
+# What gains by larger products shows it on whole batches; they are tried where a share is no more than so much cheaper.
+SHARE_NEAR_A_WHOLE = 0.25
 # A larger batch makes fewer updates of an epoch, so it has to gain more.
 LARGER_BATCH_GAIN = 1.6
 BATCHES_AN_EPOCH, SMALLEST_BATCH, LARGEST_BATCH = 50, 16, 256
@@ -201,11 +203,13 @@ class Rehearsal:
         settings = [replace(plain, threads=count, channels_last=layout) for count in counts for layout in layouts]
         share = self._affordable_share(plain)
         best, seconds = self._fastest(settings, CLEAR_GAIN, share)
+        tried = share
         if free_precision:
-            best, seconds = self._fastest([best, replace(best, bfloat16=True)], BFLOAT16_GAIN, share)
+            tried = 1 if share >= SHARE_NEAR_A_WHOLE else share
+            best, seconds = self._fastest([best, replace(best, bfloat16=True)], BFLOAT16_GAIN, tried)
         if free_batch and share == 1:
             best, seconds = self._fastest([best, replace(best, batch_size=2 * best.batch_size)], LARGER_BATCH_GAIN, 1)
-        return best, seconds if share == 1 else self._seconds_of_whole_steps(best)
+        return best, seconds if tried == 1 else self._seconds_of_whole_steps(best)
 
     def _seconds_of_whole_steps(self, setting: Setting) -> float:
         """What a step takes where only a share of a batch was tried, which is dearer than its share of the time."""
