@@ -1,7 +1,8 @@
 """A table of several times the memory of the process: how fast it trains, and how much memory that takes.
 
-The process that trains from files may have no more than LIMIT of its own memory (RLIMIT_DATA); the file cache is
-emptied at each new epoch, so that every epoch reads the disk. The other one holds the same encoded rows in memory,
+The process that trains from files may have no more than LIMIT of its own memory (RLIMIT_DATA); each file leaves the
+file cache when it has been read, so that every epoch reads the disk (the figures say whether it did: some file systems
+keep what they are asked to drop). The other one holds the same encoded rows in memory,
 without a limit, and trains the same network for the same number of steps. Both compute with one thread: the thread that
 reads ahead needs a processor, beside which two threads of a small network wait for each other.
 """
@@ -26,7 +27,9 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 from report import table, told_with, write_section
+from torch import Tensor
 
+from fathom.data.tensorfile import TensorFile
 from fathom.training.engine import Task
 from fathom.training.hooks import Hook, Moment
 
@@ -38,6 +41,10 @@ PLACES = ("files", "memory")
 # RLIMIT_DATA counts addresses that were only reserved: Arrow's other allocator takes 128 MB at its start, and glibc
 # keeps a heap for each thread.
 ENVIRONMENT = {"ARROW_DEFAULT_MEMORY_POOL": "system", "MALLOC_ARENA_MAX": "1"}
+CACHE = {
+    True: "A file leaves the file cache when it has been read.",
+    False: "The file cache of this machine could not be emptied, so that files may have come from it.",
+}
 HEAD = ("training rows", "samples/s", "own memory in each epoch (RssAnon), MB", "peak of it", "read in each epoch, MB")
 
 
@@ -113,7 +120,7 @@ def _section(found: dict[str, dict[str, Any]], asked: argparse.Namespace) -> str
         f"{COLUMNS} numbers) in a process that may have {asked.limit_mb} MB (RLIMIT_DATA; at most "
         f"{found['files']['peak_data_mb']:,.0f} MB were taken, of which torch and fathom take "
         f"{found['files']['start_data_mb']:,.0f} MB before anything is read), batch {BATCH}: "
-        f"{ratio:.2f} of the speed in memory. The file cache is emptied at each new epoch."
+        f"{ratio:.2f} of the speed in memory. {CACHE[found['files']['can_empty_cache']]}"
     )
     command = f"{COMMAND} --limit-mb {asked.limit_mb} --times {asked.times} --epochs {asked.epochs}"
     parts = [told, told_with(command, ("torch", "fathom-nn", "pyarrow")), table(HEAD, rows)]
@@ -140,6 +147,7 @@ def _measured(asked: argparse.Namespace) -> dict[str, Any]:
         "samples_per_s": outcome.samples_per_s,
         "skill": outcome.best,
         "epochs": watch.epochs,
+        "can_empty_cache": watch.can_empty_cache,
         "start_data_mb": watch.start_data_mb,
         "peak_mb": watch.peak_mb,
         "peak_data_mb": watch.peak_data_mb,
@@ -174,26 +182,60 @@ def _task(path: Path, watch: Watch, *, in_memory: bool) -> Iterator[Task]:
         if in_memory:
             _limit(resource.RLIM_INFINITY)
             store = read_joined(store.files)
+        else:
+            store.files = [Uncached(file.path) for file in store.files]
+            watch.can_empty_cache = can_empty_cache(store.files[0].path)
         yield Task(model.network, partial(Batches, store, seed=0), len(store), validate, hooks=(watch,))
 
 
+class Uncached(TensorFile):
+    """A file of tensors that leaves the file cache when it has been read."""
+
+    def read_into(self, targets: dict[str, Tensor]) -> None:
+        super().read_into(targets)
+        _drop(self.path)
+
+
+def can_empty_cache(path: Path) -> bool:
+    """Whether a file that was read and dropped comes from the disk when it is read again."""
+    path.read_bytes()
+    _drop(path)
+    before_mb = _read_mb()
+    path.read_bytes()
+    read_mb = _read_mb() - before_mb
+    _drop(path)
+    return read_mb > 0.9 * path.stat().st_size / 2**20
+
+
+def _drop(path: Path) -> None:
+    with path.open("rb") as file:
+        os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+
+
 class Watch(Hook):
-    """Looks at the memory of this process, and empties the file cache at each new epoch.
+    """Looks at the memory of this process, and empties the file cache before the first epoch.
 
     Args:
         folder: whose files are to leave the cache.
+
+    Attributes:
+        can_empty_cache: whether files leave the cache when they are told to; None where none are read.
     """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._over = threading.Event()
         self.epochs: list[dict[str, float]] = []
+        self.can_empty_cache: bool | None = None
         self.start_data_mb, self.peak_data_mb, self.peak_mb = _memory_mb("VmData"), 0.0, 0.0
         self._epoch_mb, self._read_mb = 0.0, 0.0
         self._thread = threading.Thread(target=self._look_on, daemon=True)
         self._thread.start()
 
     def started(self, moment: Moment) -> None:
+        for path in self._folder.rglob("*"):
+            if path.is_file():
+                _drop(path)
         self._new_epoch()
 
     def ticked(self, moment: Moment) -> None:
@@ -213,10 +255,6 @@ class Watch(Hook):
         self.epochs.append({"anonymous_mb": self._epoch_mb, "read_mb": _read_mb() - self._read_mb})
 
     def _new_epoch(self) -> None:
-        for path in self._folder.rglob("*"):
-            if path.is_file():
-                with path.open("rb") as file:
-                    os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
         self._epoch_mb, self._read_mb = 0.0, _read_mb()
 
     def _look_on(self) -> None:

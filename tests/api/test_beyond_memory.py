@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 REPOSITORY = Path(__file__).parents[2]
-LIMIT_MB, TIMES, EPOCHS = 768, 2, 2
+LIMIT_MB, TIMES, EPOCHS = 512, 2, 2
 READ_CSV = """
 import resource, sys
 resource.setrlimit(resource.RLIMIT_DATA, ({limit}, {limit}))
@@ -48,7 +48,8 @@ def test_a_table_beyond_memory_trains_nearly_as_fast_with_flat_memory(tmp_path):
     assert max(anonymous[1:]) < anonymous[0] + 10
     assert files["peak_mb"] < LIMIT_MB < memory["peak_mb"]
     encoded_mb = LIMIT_MB * TIMES / 2  # float64 becomes float32
-    assert all(epoch["read_mb"] > 0.8 * encoded_mb for epoch in files["epochs"]), "the cache was not empty"
+    if files["can_empty_cache"]:  # not where files are in memory themselves, as in some containers
+        assert sum(epoch["read_mb"] for epoch in files["epochs"]) > 0.9 * encoded_mb * EPOCHS, "the cache was not empty"
 
 
 @pytest.mark.slow

@@ -58,10 +58,28 @@ def markup(page: Told) -> list[tuple[str, tuple[tuple[str, str | None], ...]]]:
     return Markup(written(page)).found
 
 
-def test_no_element_and_no_attribute_comes_from_text():
+@pytest.fixture(scope="module")
+def plain() -> str:
+    """A page of harmless names."""
+    return written(told())
+
+
+@pytest.fixture(scope="module")
+def hostile() -> str:
+    """A page of names that would be markup."""
+    return written(told(*HOSTILE))
+
+
+@pytest.fixture(scope="module")
+def harmless() -> list[tuple[str, tuple[tuple[str, str | None], ...]]]:
+    """What stands on a page whose names are harmless, and as long as the hostile ones."""
+    return markup(told(*of_one_shape(HOSTILE)))
+
+
+def test_no_element_and_no_attribute_comes_from_text(hostile: str, harmless: list):
     """60 texts that would be markup, in every name, word and cell of the page, leave it as harmless ones do."""
     assert len(set(HOSTILE)) == 60
-    assert markup(told(*HOSTILE)) == markup(told(*of_one_shape(HOSTILE)))
+    assert Markup(hostile).found == harmless
 
 
 @pytest.mark.parametrize("text", HOSTILE)
@@ -70,13 +88,13 @@ def test_a_text_alone_becomes_no_markup_wherever_it_stands(text, monkeypatch: py
     assert markup(told(text)) == markup(told(*of_one_shape((text,))))
 
 
-def test_what_becomes_markup_is_noticed(monkeypatch: pytest.MonkeyPatch):
+def test_what_becomes_markup_is_noticed(harmless: list, monkeypatch: pytest.MonkeyPatch):
     from fathom.report import page
 
     page._environment.cache_clear()
     monkeypatch.setattr("jinja2.Environment", _unescaped)
     try:
-        assert markup(told(*HOSTILE)) != markup(told(*of_one_shape(HOSTILE)))
+        assert markup(told(*HOSTILE)) != harmless
     finally:
         page._environment.cache_clear()
 
@@ -87,46 +105,44 @@ def _unescaped(**options: object) -> object:
     return Environment(**(options | {"autoescape": False}))  # type: ignore[arg-type]
 
 
-def test_texts_are_shown_as_they_are():
-    shown = "".join(Markup(written(told(*HOSTILE))).text)
+def test_texts_are_shown_as_they_are(hostile: str):
+    shown = "".join(Markup(hostile).text)
     for text in HOSTILE:
         if text.isprintable() and len(text) < 60:
             assert text in shown
 
 
-def test_the_page_names_no_address_and_lets_one_script_run():
-    page = written(told())
-    targets = re.findall(r"""\b(?:src|href)=["']?([^\s"'>]+)""", page)
+def test_the_page_names_no_address_and_lets_one_script_run(plain: str):
+    targets = re.findall(r"""\b(?:src|href)=["']?([^\s"'>]+)""", plain)
     assert [one for one in targets if not one.startswith(("#", "data:"))] == []
-    addresses = {*re.findall(r"https?://[^\"'\s<]+", page)}
+    addresses = {*re.findall(r"https?://[^\"'\s<]+", plain)}
     assert addresses == {"http://www.w3.org/1999/xlink"}, "the name of a language, which nobody fetches"
-    assert page.count("<script") == 1
-    assert "default-src 'none'" in page
+    assert plain.count("<script") == 1
+    assert "default-src 'none'" in plain
 
 
-def test_the_same_run_gives_the_same_bytes():
-    assert written(told(*HOSTILE)) == written(told(*HOSTILE))
+def test_the_same_run_gives_the_same_bytes(hostile: str):
+    assert written(told(*HOSTILE)) == hostile
 
 
-def test_no_name_stands_twice_in_a_page():
-    names = re.findall(r'\bid="([^"]+)"', written(told()))
+def test_no_name_stands_twice_in_a_page(plain: str):
+    names = re.findall(r'\bid="([^"]+)"', plain)
     assert len(names) == len(set(names)) > 20
 
 
-def test_headings_follow_each_other_in_order():
-    levels = [int(tag[1]) for tag, _ in markup(told()) if re.fullmatch("h[1-6]", tag)]
+def test_headings_follow_each_other_in_order(plain: str):
+    levels = [int(tag[1]) for tag, _ in Markup(plain).found if re.fullmatch("h[1-6]", tag)]
     assert levels[0] == 1
     assert levels.count(1) == 1
     assert all(later <= earlier + 1 for earlier, later in pairwise(levels))
 
 
-def test_every_figure_has_words_for_who_does_not_see_it():
-    page = written(told())
-    figures = re.findall(r"<figure.*?</figure>", page, re.DOTALL)
+def test_every_figure_has_words_for_who_does_not_see_it(plain: str):
+    figures = re.findall(r"<figure.*?</figure>", plain, re.DOTALL)
     assert len(figures) >= 8
-    assert 'aria-label="plain: confusion matrix of 3 classes"' in page
+    assert 'aria-label="plain: confusion matrix of 3 classes"' in plain
     assert all(re.search(r'role="img"\s+aria-label="[^"]+"', figure) for figure in figures)
-    assert all('alt="' in image for image in re.findall(r"<img[^>]*>", page))
+    assert all('alt="' in image for image in re.findall(r"<img[^>]*>", plain))
 
 
 def test_a_long_name_is_cut_in_its_middle_and_stands_whole_in_its_title():
@@ -138,10 +154,10 @@ def test_a_long_name_is_cut_in_its_middle_and_stands_whole_in_its_title():
     assert "title=" not in written(told("short")).partition("<h3>Columns")[2].partition("</table>")[0]
 
 
-def test_a_private_page_holds_no_cell_and_no_picture_of_a_row():
-    open_page, private = written(told()), written(told(private=True))
-    assert SECRET in open_page
-    assert png() in open_page
+def test_a_private_page_holds_no_cell_and_no_picture_of_a_row(plain: str):
+    private = written(told(private=True))
+    assert SECRET in plain
+    assert png() in plain
     for secret in (SECRET, png(), "rows 7, 8", "row 4", "answered by filter"):
         assert secret not in private
     assert "truth less prediction" in private.lower()

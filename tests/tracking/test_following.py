@@ -80,9 +80,14 @@ def test_a_run_that_is_stopped_is_told_so_and_where_it_goes_on(notebook: list[tu
     assert ("trained", "training", last) in notebook
 
 
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory: pytest.TempPathFactory) -> fathom.Run:
+    """A run that nobody follows."""
+    return fit(tmp_path_factory.mktemp("plain") / "run", ())
+
+
 @pytest.mark.parametrize("call", CALLS)
-def test_a_tracker_that_fails_costs_one_line_and_no_run(call: str, tmp_path: Path):
-    plain = fit(tmp_path / "plain", ())
+def test_a_tracker_that_fails_costs_one_line_and_no_run(call: str, plain: fathom.Run, tmp_path: Path):
     Notebook.fails_in = call
     said: list[str] = []
     run = fit(tmp_path / "run", ["notebook"], say=said.append)

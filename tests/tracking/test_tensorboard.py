@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shutil
 import tomllib
 import warnings
 from pathlib import Path
@@ -47,18 +48,25 @@ def assert_scores_are_the_runs(place: Path, run: fathom.Run) -> None:
             assert (step, math.isclose(logged_value, value, rel_tol=1e-6)) == (0, True)
 
 
-def test_curves_are_the_log_and_scores_those_of_the_run(tmp_path: Path):
-    run = fit(tmp_path / "run", "tensorboard")
-    assert_curves_are_the_log(tmp_path / "run")
-    assert_scores_are_the_runs(tmp_path / "run", run)
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, fathom.Run]:
+    """A run that was followed to its end."""
+    place = tmp_path_factory.mktemp("finished") / "run"
+    return place, fit(place, "tensorboard")
 
 
-def test_the_config_stands_beside_them(tmp_path: Path):
-    fit(tmp_path / "run", "tensorboard")
-    (text,) = events(tmp_path / "run/tensorboard/summary").Tensors("config/text_summary")
+def test_curves_are_the_log_and_scores_those_of_the_run(finished: tuple[Path, fathom.Run]):
+    place, run = finished
+    assert_curves_are_the_log(place)
+    assert_scores_are_the_runs(place, run)
+
+
+def test_the_config_stands_beside_them(finished: tuple[Path, fathom.Run]):
+    place, _ = finished
+    (text,) = events(place / "tensorboard/summary").Tensors("config/text_summary")
     written = text.tensor_proto.string_val[0].decode()
     config = tomllib.loads("\n".join(line.removeprefix("    ") for line in written.splitlines()))
-    recorded = tomllib.loads((tmp_path / "run/config.toml").read_text())
+    recorded = tomllib.loads((place / "config.toml").read_text())
     assert config == {key: value for key, value in recorded.items() if key not in ("versions", "source")}
 
 
@@ -79,8 +87,8 @@ def test_points_beyond_the_last_checkpoint_are_taken_back(tmp_path: Path):
     assert_curves_are_the_log(place)
 
 
-def test_resuming_a_finished_run_doubles_nothing(tmp_path: Path):
-    fit(tmp_path / "run", "tensorboard")
+def test_resuming_a_finished_run_doubles_nothing(finished: tuple[Path, fathom.Run], tmp_path: Path):
+    shutil.copytree(finished[0], tmp_path / "run")
     run = fit(tmp_path / "run", "tensorboard", resume=True)
     assert_curves_are_the_log(tmp_path / "run")
     assert_scores_are_the_runs(tmp_path / "run", run)

@@ -149,8 +149,8 @@ def test_what_is_hardly_gained_is_not_waited_for_where_more_is_left(perfect: flo
     slowly = [1 - 0.5 * 0.999**look for look in range(3000)]
     run = trained(None, scores=slowly, perfect=perfect, cooldown=0.01)
     assert bool(run.outcome.ending) is stops
-    asked_for = trained("3000steps", scores=slowly, perfect=perfect, patience=12)
-    assert asked_for.outcome.steps == 3000  # patience that is asked for takes every gain
+    asked_for = trained("1000steps", scores=slowly, perfect=perfect, patience=12)
+    assert asked_for.outcome.steps == 1000  # patience that is asked for takes every gain
 
 
 def test_a_score_that_is_nearly_perfect_is_not_improved_for_ever():

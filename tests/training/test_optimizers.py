@@ -87,13 +87,15 @@ def test_the_layout_in_memory_changes_no_step(name: str):
     np.testing.assert_allclose(plain, last, rtol=1e-12)
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("name", NAMES)
-def test_an_optimizer_converges_on_a_quadratic(name: str, dtype: torch.dtype):
-    """1,000 steps with the default options, the rate falling to zero, on ½ (x − m)ᵀ A (x − m)."""
-    steepness = torch.logspace(-0.5, 0.5, 12, dtype=dtype).view(3, 4)
-    minimum = torch.full((3, 4), 0.5, dtype=dtype)
-    parameter = nn.Parameter(torch.zeros(3, 4, dtype=dtype))
+def test_an_optimizer_converges_on_a_quadratic(name: str):
+    """400 steps with the default options in float32, the rate falling to zero, on ½ (x − m)ᵀ A (x − m).
+
+    In float64 the paths above are those of the papers.
+    """
+    steepness = torch.logspace(-0.5, 0.5, 12).view(3, 4)
+    minimum = torch.full((3, 4), 0.5)
+    parameter = nn.Parameter(torch.zeros(3, 4))
     options = {"lr": 0.05} | ({"weight_decay": 0.0} if "weight_decay" in OPTIMIZERS.get(name).options else {})
     optimizer = OPTIMIZERS.build(Choice(name, options), parameter_groups([parameter], apart=True))
 
@@ -103,9 +105,9 @@ def test_an_optimizer_converges_on_a_quadratic(name: str, dtype: torch.dtype):
         loss.backward()
         return float(loss.detach())
 
-    for step in range(1000):
+    for step in range(400):
         for group in optimizer.param_groups:
-            group["lr"] = 0.05 * (1 - step / 1000)
+            group["lr"] = 0.05 * (1 - step / 400)
         advance(name, optimizer, look)
     assert float((parameter.detach() - minimum).abs().max()) < 1e-3
 
