@@ -150,7 +150,8 @@ class Start:
         alone = facts.get("alone", {})
         options = {name: value for name, value in earlier.kind.options.items() if name not in alone}
         kind = Choice(column.kind.name, {**options, **column.kind.options})
-        return replace(column, kind=kind, fitted=KINDS.build(kind, earlier.fitted.state), fixed=True)
+        state = {name: value for name, value in earlier.fitted.state.items() if name not in facts.get("own", ())}
+        return replace(column, kind=kind, fitted=KINDS.build(kind, state), fixed=True)
 
     def _like(self, column: Column) -> Column | None:
         """The column of this run whose meaning a new one has."""
