@@ -106,6 +106,7 @@ def test_beside_a_classifiers_reach_stand_nets_as_they_start(read: Model):
     assert (own.net, own.learned) == ("lstm", True)
     assert [one.net for one in others if not one.learned] == ["rnn", "lstm", "gru"]
     assert {len(one.norms) for one in others} == {len(own.norms)}
+    torch.rand(1)
     assert reaches_of(read, far) == [own, *others]  # whatever was drawn before
     assert len({one.norms for one in (own, *others)}) == 4
 

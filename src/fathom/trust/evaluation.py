@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from fathom.heads import HEADS
-from fathom.heads.scoring import Metric
+from fathom.heads.scoring import Judged, Metric
 from fathom.model import Model, Scores
 from fathom.resampling import resampled_together
 from fathom.signals import Role
@@ -25,9 +25,10 @@ from fathom.trust.residuals import residuals
 from fathom.trust.slices import Slice, fewest_rows, worst_slices
 from fathom.trust.truncation import Truncation, truncations
 
-__all__ = ["EvaluatedTarget", "Evaluation", "evaluated"]
+__all__ = ["Answers", "EvaluatedTarget", "Evaluation", "evaluated"]
 
 MOST_ROWS = 20_000
+Answers = tuple[Mapping[str, Judged], np.ndarray]
 ALWAYS = ("kind", "metrics", "slices", "mistakes")  # as JSON, even where there are none
 
 
@@ -109,6 +110,7 @@ def evaluated(
     private: bool = False,
     most_rows: int = MOST_ROWS,
     numbers: np.ndarray | None = None,
+    answers: Answers | None = None,
 ) -> Evaluation:
     """Score a model on rows that have the targets, and find out where and by what it is wrong.
 
@@ -120,11 +122,12 @@ def evaluated(
         private: whether to leave out what shows single rows: mistakes, and the points of residuals.
         most_rows: on how many rows slices are looked for.
         numbers: (N,) what each row is called; None for its place in the table.
+        answers: what ``Model.judged`` gave to the table, where that is known.
 
     Raises:
         SchemaError: no row has a target.
     """
-    judged, rows = model.judged(table, linear)
+    judged, rows = answers or model.judged(table, linear)
     scores = model.scores_on(table, judged, rows, seed=seed)
     groups = resampled_together(model.schema, table, rows)
     asked = [name for name in judged if name in model.targets]
