@@ -75,7 +75,8 @@ class Figures:
         def draw(axes: Any) -> None:
             for one in records:
                 steps = [record["step"] for record in one if _known(record.get(key))]
-                axes.plot(steps, [record[key] for record in one if _known(record.get(key))], color=ACCENT)
+                alone = "o" if len(steps) == 1 else None  # of which no line can be drawn
+                axes.plot(steps, [record[key] for record in one if _known(record.get(key))], color=ACCENT, marker=alone)
             if best is not None:
                 axes.axvline(best, color=SECOND, linewidth=1, linestyle=(0, (3, 2)))
             axes.set(xlabel="step", ylabel=name)
