@@ -131,18 +131,18 @@ def evaluated(
     scores = model.scores_on(table, judged, rows, seed=seed)
     groups = resampled_together(model.schema, table, rows)
     asked = [name for name in judged if name in model.targets]
-    answers = {name: answered_of(model, name, judged[name], rows, groups) for name in asked}
-    columns = list(coded_columns(model.schema, table, fewest_rows(table.num_rows))) if answers else []
+    by_target = {name: answered_of(model, name, judged[name], rows, groups) for name in asked}
+    columns = list(coded_columns(model.schema, table, fewest_rows(table.num_rows))) if by_target else []
     targets = {}
     for name, metrics in scores.items():
         parts = {}
-        if name in answers:
-            parts = _parts(answers[name], seed=seed, private=private)
-            parts["slices"] = worst_slices(answers[name], columns, seed=seed, most_rows=most_rows)
+        if name in by_target:
+            parts = _parts(by_target[name], seed=seed, private=private)
+            parts["slices"] = worst_slices(by_target[name], columns, seed=seed, most_rows=most_rows)
             parts["cut"] = truncations(model, table, name, judged[name], rows)
-            parts["mistakes"] = [] if private else worst_mistakes(model, answers[name], table, numbers)
+            parts["mistakes"] = [] if private else worst_mistakes(model, by_target[name], table, numbers)
         targets[name] = EvaluatedTarget(_kind(model, name), metrics, **parts)
-    known = [answered.rows for answered in answers.values()]
+    known = [answered.rows for answered in by_target.values()]
     importance, left_out = importances(model, table, np.unique(np.concatenate(known)), seed=seed) if known else ([], ())
     return Evaluation(table.num_rows, targets, importance, left_out)
 
