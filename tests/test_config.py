@@ -109,6 +109,14 @@ def test_a_mistake_is_told_before_any_data_is_read(given, message):
         Config.of(given)
 
 
+def test_options_of_a_kind_that_is_not_said_name_what_to_add():
+    with pytest.raises(ConfigError, match=r"tokenizer of column 'my text'.* add --kind 'my text=text' \("):
+        Config.of({"kinds": {"my text": {"tokenizer": "char"}}})
+    with pytest.raises(ConfigError, match="no kind"):
+        Config.of({"kinds": {"said": {"no_such": 1}}})
+    assert Config.of({"kinds": {"said": {"name": "text", "tokenizer": "char"}}}).kinds["said"].options
+
+
 def test_an_option_that_only_some_nets_have_may_wait_for_the_data():
     assert Config.of({"net": {"hidden": [64]}, "nets": {"vector": {"depth": 2}}}).net == Choice(
         "default", {"hidden": [64]}

@@ -371,6 +371,15 @@ def test_an_answer_in_words_stands_beside_the_best_that_needs_no_learning():
         assert scores["token_loss"].trivial_is == "shares of tokens"
 
 
+def test_answers_in_words_are_quoted_by_bleu_and_no_text_is_written_to_find_a_temperature(monkeypatch):
+    said = [f"The cat of house {k} sat down on a mat." for k in range(32)]
+    found = model(pa.table({"said": said, "echo": said}), ("echo",))
+    assert found.metrics_of("echo")[:2] == ["bleu", "perplexity"]
+    assert model().metrics_of("ill")[0] == "accuracy"
+    monkeypatch.setattr(Model, "judged", None)
+    found.calibrate(pa.table({"said": said, "echo": said}))
+
+
 def test_what_comes_in_is_no_answer_where_it_is_what_is_rebuilt():
     table = pa.table({"said": [f"The cat of house {k} sat down on a mat." for k in range(32)]})
     schema = Schema.infer(table, ()).fit(table)

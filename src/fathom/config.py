@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
@@ -188,7 +189,7 @@ def _converted(key: str, value: Any) -> Any:
     if key == "log":
         return tuple(Choice.of(item) for item in (value if isinstance(value, list | tuple) else (value,)))
     if key == "kinds":
-        return {name: Choice.of(item) for name, item in _table(key, value).items()}
+        return {name: _kind(name, item) for name, item in _table(key, value).items()}
     if key in ("nets", "heads"):
         return {name: _choice(item) for name, item in _table(key, value).items()}
     if key == "checks":
@@ -208,6 +209,22 @@ def _strings(value: Any) -> tuple[str, ...]:
 
 def _choice(value: Any) -> Choice:
     return Choice.of({"name": DEFAULT, **value} if isinstance(value, Mapping) else value)
+
+
+def _kind(column: str, value: Any) -> Choice:
+    """The kind of a column.
+
+    Raises:
+        ConfigError: options of it are named, and it is not.
+    """
+    if isinstance(value, Mapping) and value and "name" not in value:
+        having = [entry.name for entry in KINDS if value.keys() <= entry.options.keys()]
+        usual = having[0] if len(having) == 1 else "KIND"
+        raise ConfigError(
+            f"kinds.{column} sets {', '.join(value)} of column {column!r}, but not which kind the column is: add "
+            f"--kind {shlex.quote(f'{column}={usual}')} (with such options: {', '.join(having) or 'no kind'})"
+        )
+    return Choice.of(value)
 
 
 def _known(registry: Registry, choice: Choice | None) -> Any:

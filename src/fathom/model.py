@@ -134,9 +134,9 @@ class Model:
         Raises:
             ConfigError: none has it.
         """
-        having = [name for name in self.network.head_names if metric in self._metrics_of(name)]
+        having = [name for name in self.network.head_names if metric in self.metrics_of(name)]
         if not having:
-            known = {other for name in self.network.head_names for other in self._metrics_of(name)}
+            known = {other for name in self.network.head_names for other in self.metrics_of(name)}
             raise ConfigError(unknown_name("metric", metric, [SKILL, *sorted(known)]))
         return having
 
@@ -147,8 +147,7 @@ class Model:
             ConfigError: no head has it.
         """
         judged = self._judged(store, self.heads_with(metric), None)
-        values = [plain_metric(metric, self._with_truth(name, one), one.answer) for name, one in judged.items()]
-        return float(np.mean(values))
+        return float(np.mean([plain_metric(metric, self._with_truth(k, one), one.answer) for k, one in judged.items()]))
 
     def evaluate(self, table: pa.Table, *, linear: Model | None = None, seed: int = 0) -> Scores:
         """Score the network on rows that have their targets.
@@ -177,11 +176,9 @@ class Model:
         scores |= self.scores_of(judged, groups, seed=seed)
         return {name: scores[name] for name in self.network.head_names}
 
-    def judged(
-        self, table: pa.Table, linear: Model | None = None, heads: Collection[str] | None = None
-    ) -> tuple[dict[str, Judged], np.ndarray]:
-        """What the heads that have metrics, or those named, answer to rows, beside the truth; and each sample's row."""
-        measured = [name for name in self.network.head_names if self._metrics_of(name)] if heads is None else heads
+    def judged(self, table: pa.Table, linear: Model | None = None) -> tuple[dict[str, Judged], np.ndarray]:
+        """What the heads that have metrics answer to rows, beside the truth; and the row of each sample, (S,)."""
+        measured = [name for name in self.network.head_names if self.metrics_of(name)]
         parts: dict[str, list[Judged]] = {name: [] for name in measured}
         rows = []
         for start, store in self._encoded(table, targets=True):
@@ -190,6 +187,11 @@ class Model:
             rows.append(start + store.samples.rows.numpy())
         self.schema.weights(table)  # that not all are 0 is known only now
         return {name: Judged.joined(found) for name, found in parts.items()}, np.concatenate(rows)
+
+    def metrics_of(self, name: str) -> list[str]:
+        """The metrics of a head, the one to quote first."""
+        first = self._head(name).quoted
+        return sorted(HEADS.get(self.layout.heads[name].name).facts["metrics"], key=lambda metric: metric != first)
 
     def scores_of(self, judged: Mapping[str, Judged], groups: np.ndarray | None, *, seed: int = 0) -> Scores:
         """The metrics of each head's answers.
@@ -202,17 +204,16 @@ class Model:
         scores: Scores = {}
         for name, found in judged.items():
             one = self._with_truth(name, found)
-            scores[name] = metrics_of(self._metrics_of(name), one, self._trivial(name, one), groups, seed=seed)
+            scores[name] = metrics_of(self.metrics_of(name), one, self._trivial(name, one), groups, seed=seed)
         return scores
 
     def calibrate(self, table: pa.Table) -> None:
         """Set the temperature of each head's probabilities by rows from which the network did not learn."""
-        facts = {name: HEADS.get(head.name).facts for name, head in self.layout.heads.items()}
-        kinds = {name: found["probabilities"] for name, found in facts.items() if found.get("probabilities")}
         self.temperatures = {}
-        judged, _ = self.judged(table, heads=kinds) if kinds else ({}, None)
+        facts = {name: HEADS.get(choice.name).facts.get("probabilities") for name, choice in self.layout.heads.items()}
+        judged = self.judged(table)[0] if any(facts.values()) else {}  # to write texts for nothing would be dear
         for name, one in judged.items():
-            found = temperature(one.answer, one.truth, one.weight, of=kinds[name])
+            found = temperature(one.answer, one.truth, one.weight, of=str(of)) if (of := facts[name]) else None
             if found is not None:
                 self.temperatures[name] = found
 
@@ -227,8 +228,7 @@ class Model:
         temporary = directory.with_name(directory.name + ".tmp")
         shutil.rmtree(temporary, ignore_errors=True)
         temporary.mkdir(parents=True)
-        files = self.files()
-        for name, content in files.items():
+        for name, content in self.files().items():
             write_atomic(temporary / name, content)
         temporary.rename(directory)
         fsync_directory(directory.parent)
@@ -327,22 +327,20 @@ class Model:
     def _tempered(self, name: str, prediction: Prediction) -> Prediction:
         if name not in self.temperatures:
             return prediction
-        head: Any = self.network.heads[self.network.head_names.index(name)]
-        tempered: Prediction = head.tempered(prediction, self.temperatures[name])
+        tempered: Prediction = self._head(name).tempered(prediction, self.temperatures[name])
         return tempered
 
-    def _metrics_of(self, name: str) -> tuple[str, ...]:
-        return tuple(HEADS.get(self.layout.heads[name].name).facts["metrics"])
+    def _head(self, name: str) -> Any:
+        return self.network.heads[self.network.head_names.index(name)]
 
     def _judged(self, store: TensorStore, heads: Collection[str], linear: Model | None) -> dict[str, Judged]:
         """What the heads, and those of the linear model, answer to all samples of a store, beside the truth."""
         answers = self.answers(store, heads, measured=True)  # one that no metric takes may be dear: a text, a picture
         beside = linear.answers(store, heads, measured=True) if linear is not None else {}
-        weight = _weights(store)
         return {
             name: Judged(
                 self._truth_or_unseen(name, store),
-                weight,
+                _weights(store),
                 self._values(name, answers[name]),
                 self._values(name, beside[name]) if name in beside else None,
                 self.schema.texts(store) if name in self.targets and "ids" in answers[name] else {},
@@ -376,8 +374,7 @@ class Model:
         kind = self.schema.answered(name)
         if kind is not None:
             return kind.truth(store.drawn(target_key(name) if name in self.targets else name))
-        head: Any = self.network.heads[self.network.head_names.index(name)]
-        return np.asarray(head.truth(store.drawn(name)))
+        return np.asarray(self._head(name).truth(store.drawn(name)))
 
     def _values(self, name: str, answer: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """A prediction in the column's own unit; what was rebuilt of several stays in the unit of their tensor."""

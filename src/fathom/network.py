@@ -70,9 +70,8 @@ class Network(nn.Module):
         specs = {**inputs, **targets}
         self.heads = nn.ModuleList(_built_head(layout.heads[name], state, specs[name][1]) for name in self.head_names)
         _share_tables(self)
-        facts = {name: HEADS.get(head.name).facts for name, head in layout.heads.items()}
-        self.whole_batch = any(found.get("whole_batch") for found in facts.values())
-        self._coarse = frozenset(name for name, found in facts.items() if found.get("bfloat16"))
+        self.whole_batch = any(HEADS.get(head.name).facts.get("whole_batch") for head in layout.heads.values())
+        self._coarse = {name for name, head in layout.heads.items() if HEADS.get(head.name).facts.get("bfloat16")}
         self.members = 1  # of a stack
 
     @property
@@ -111,18 +110,14 @@ class Network(nn.Module):
         """
         signal, found = self(batch), {}
         for name, key, head, unit in self._answering:
-            losses = [
-                _loss(head, signal, target, weight, coarse=name in self._coarse)
-                for target, weight in weighted_targets(batch, key)
-            ]
+            losses = [_loss(head, signal, *asked, name in self._coarse) for asked in weighted_targets(batch, key)]
             loss = reduce(_added, losses)._replace(unit=unit)
             found[name] = loss if self.members == 1 else loss._replace(total=steeper(loss.total, self.members))
         return found
 
     def weigh(self, batch: Batch, part: str) -> dict[str, Tensor]:
         """Each head's weight in a batch, as ``loss`` returns it, known from the targets alone."""
-        members = self.gives.members
-        found = {}
+        members, found = self.gives.members, {}
         for name, key, head, _ in self._answering:
             weights = [head.weigh_members(target, weight, members) for target, weight in weighted_targets(batch, key)]
             found[name] = reduce(torch.add, weights)
@@ -186,8 +181,7 @@ class Network(nn.Module):
             measured: whether it is to be what metrics take.
         """
         signal = self(batch)
-        wanted = self.head_names if heads is None else heads
-        asked = [(name, key, head) for name, key, head, _ in self._answering if name in wanted]
+        asked = [(name, key, head) for name, key, head, _ in self._answering if heads is None or name in heads]
         if measured:
             return {name: head.measured(signal, batch[key]) for name, key, head in asked}
         return {name: head.predict(signal) for name, _, head in asked}
@@ -321,14 +315,13 @@ def _share_tables(network: nn.Module) -> None:
             tables.append(module)
 
 
-def _loss(head: Any, signal: Signal, target: Tensor | Ragged, weight: Tensor | None, *, coarse: bool) -> Loss:
-    """A head's loss, computed in float32 whatever nets are asked to compute in, unless it may be ``coarse`` too."""
+def _loss(head: Any, signal: Signal, target: Tensor | Ragged, weight: Tensor | None, coarse: bool) -> Any:
+    """A head's loss, in float32 whatever nets are asked to compute in, unless it may be ``coarse`` too."""
     device = next(head.parameters()).device.type
     if coarse or not torch.is_autocast_enabled(device):
-        found: Loss = head.loss(signal, target, weight)
-        return found
+        return head.loss(signal, target, weight)
     with torch.autocast(device, enabled=False):
-        return _loss(head, signal.float(), target, weight, coarse=False)
+        return head.loss(signal.float(), target, weight)
 
 
 def _added(loss: Loss, other: Loss) -> Loss:

@@ -163,6 +163,7 @@ class TextSpec:
         length: the most tokens of a row, ``begin`` and ``end`` among them.
         counts: the weight of every token in the training rows, or empty where they were not counted.
         tokenizer: a digest; texts with the same one share their tokens, and may share embeddings.
+        longest: about half as many tokens again as the longest training row has; 0 where they were not counted.
     """
 
     size: int
@@ -174,6 +175,7 @@ class TextSpec:
     length: int
     counts: tuple[float, ...] = field(default=(), repr=False)
     tokenizer: str = ""
+    longest: int = 0
 
 
 @dataclass(frozen=True)

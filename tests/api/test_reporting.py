@@ -21,6 +21,7 @@ from fathom.api import write_report
 from fathom.checks import CHECKS
 from fathom.cli import main
 from fathom.errors import ConfigError, ModelError
+from fathom.model import Model
 from tests.report.examples import HOSTILE
 
 ROWS = 60
@@ -77,6 +78,21 @@ def test_the_page_that_is_written_again_is_that_of_the_run(data: Path, tmp_path:
     assert write_report(tmp_path / "run") == tmp_path / "run" / "report.html"
     assert (tmp_path / "run" / "report.html").read_bytes() == first
     assert write_report(tmp_path / "run", tmp_path / "other.html").read_bytes() == first
+
+
+def test_texts_are_written_once_for_the_scores_and_the_report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    said = [f"the cat of house {k} sat down on a red mat" for k in range(ROWS)]
+    rows, judged, written = {"said": said, "echo": said}, Model.judged, list[int]()
+
+    def counted(model: Model, table: pa.Table, linear: Model | None = None) -> Any:
+        written.append(table.num_rows)
+        return judged(model, table, linear)
+
+    monkeypatch.setattr(Model, "judged", counted)
+    run = fathom.fit(rows, "echo", out=tmp_path / "run", baseline=False, **QUICK)
+    assert written == [run.rows]
+    assert run.answers is None
+    assert "chrF" in (tmp_path / "run" / "report.html").read_text()
 
 
 @pytest.mark.parametrize("change", ["gone", "changed"])

@@ -118,7 +118,8 @@ def test_a_text_of_another_name_has_the_tokens_and_embeddings_of_the_run(texts):
     model, said = begun(data, "score", texts, kinds={"comment": {"name": "text", "length": 40}})
     theirs = fathom.load(texts).model
     (comment, _), (review, _) = model.schema.columns, theirs.schema.columns
-    assert comment.fitted.state == review.fitted.state
+    # How long texts are is its own to find out.
+    assert comment.fitted.state == {name: value for name, value in review.fitted.state.items() if name != "longest"}
     assert comment.fitted.length == 40
     own, their = model.network.state_dict(), theirs.network.state_dict()
     assert torch.equal(own["branches.0.nets.0.table.weight"], their["branches.0.nets.0.table.weight"])

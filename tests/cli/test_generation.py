@@ -55,6 +55,17 @@ def test_a_language_model_goes_on_with_a_beginning(place):
     assert other != written
 
 
+def test_predict_takes_the_lines_that_generate_takes(place, tmp_path):
+    asked = tmp_path / "asked.xx"
+    asked.write_text("the red cat\n\nthe blue dog\n")
+    written = typed("generate", place / "turned", "--input", asked).stdout.splitlines()
+    found = json.loads(typed("predict", place / "turned", asked, "--json").stdout)
+    assert [row["answer"] for row in found["predictions"]][::2] == written[::2]
+    assert found["rows"] == len(written) == 3
+    with pytest.raises(SourceError, match="no reader for such a file"):
+        typed("predict", place / "table", asked)
+
+
 def test_python_and_the_command_line_write_the_same(place):
     run = fathom.load(place / "lm")
     found = run.generate("the red", tokens=30, number=3)

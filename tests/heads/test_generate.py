@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -94,6 +95,18 @@ def test_the_output_is_the_table_of_tokens_and_one_with_that_of_what_comes_in():
     one = head(TOKENS)
     assert [name for name, p in one.named_parameters() if p.shape == (SIZE, WIDTH)] == ["table.weight"]
     assert one.table.shares_with(TokenTable(SPEC, WIDTH))
+
+
+def test_an_answer_is_at_most_a_little_longer_than_those_learned_from():
+    longest = {None: head(TOKENS).most_tokens, 5: head(TOKENS, most_tokens=5).most_tokens}
+    assert longest == {None: LENGTH, 5: 5}
+    for known, most in ((6, 6), (LENGTH + 1, LENGTH)):
+        one = HEADS.build(Choice("generate"), TOKENS, replace(SPEC, longest=known))
+        assert one.most_tokens == most
+
+
+def test_answers_are_quoted_by_what_is_written_and_a_language_model_by_what_is_told():
+    assert (head(TOKENS).quoted, head(VECTOR).quoted, head(ALONE).quoted) == ("bleu", "bleu", None)
 
 
 @pytest.mark.parametrize("beams", [1, 3])

@@ -133,6 +133,13 @@ def test_tokens_of_training_rows_are_counted():
     np.testing.assert_array_equal(kind.spec.counts, expected)
 
 
+@pytest.mark.parametrize("tokenizer", TOKENIZERS)
+def test_the_longest_text_has_room_and_is_not_far_from_it(tokenizer):
+    kind = text(tokenizer=tokenizer)
+    longest = int(kind.encode(column(WRITTEN))[""].lengths.max())
+    assert longest <= kind.spec.longest <= 2 * longest
+
+
 def test_columns_with_the_same_options_share_a_tokenizer_and_others_do_not():
     table = pa.table({"en": WRITTEN, "de": WRITTEN[::-1], "other": [f"word {w}" for w in WRITTEN]})
     kinds = {"en": "text", "de": "text", "other": {"name": "text", "vocabulary": 300}}

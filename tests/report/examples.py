@@ -16,7 +16,7 @@ from fathom.checks import Finding
 from fathom.report.flow import Branch, Flow, Stage
 from fathom.report.page import Repeat, Told
 from fathom.trust.attention import Attention
-from fathom.trust.gates import Gates
+from fathom.trust.gates import Gates, Reach
 from fathom.trust.layers import Layer
 from fathom.trust.pulls import Pull
 from fathom.trust.samples import Sample
@@ -150,7 +150,7 @@ def looked_at(name: Iterator[str]) -> Texts:
         [Pull(next(name), next(name), next(name), next(name), 0.5, tokens, (0.1, -0.2, 0.0))],
         [[Attention("body", part, tokens, tokens, shares) for part in parts]],
         Gates(next(name), tokens, {"input_gate": (0.1, 0.2, 0.3), "forget_gate": (0.5, 0.6, 0.7)}, (1.0, 2.0, 3.0)),
-        (1.0, 0.1, 0.01),
+        [Reach("lstm", True, (1.0, 0.1, 0.01)), Reach("rnn", False, (1.0, 0.01, 0.0001))],
     )
 
 

@@ -205,3 +205,24 @@ def test_the_first_words_say_what_the_network_is_worth():
         "it gets 0.8 [0.7, 0.9] of 20 rows right, where a linear model gets 0.75 and the usual class 0.6."
     )
     assert first < page.index("What to look at first") < page.index('<section id="asked">')
+
+
+def test_a_curve_of_one_point_is_seen():
+    records = [{"step": 1, "loss": 2.0}, {"step": 2, "loss": 1.0}]
+    one, two = (Figures().curve([records[:count]], "loss", "loss") for count in (1, 2))
+    assert [len(re.findall(r"<use[^>]*--accent", figure)) for figure in (one, two)] == [1, 0]
+
+
+def test_one_row_is_no_rows():
+    assert "On 1 row that" in written(told(scored=1, folds=None))
+    assert "On 2 rows that" in written(told(scored=2, folds=None))
+
+
+def test_an_answer_beside_its_source_and_its_truth_is_told_with_its_nearness():
+    page = written(told())
+    assert "chrF" not in page
+    target = {"kind": "text", "metrics": {}, "slices": []}
+    mistake = {"row": 3, "truth": "<b>right</b>", "prediction": " ", "chrf": 12.5, "cells": {"de": "links"}}
+    page = written(told(evaluation={"rows": 4, "targets": {"en": {**target, "mistakes": [mistake]}}, "importance": []}))
+    assert "row 3</b>: chrF 12.5" in page
+    assert "&lt;b&gt;right&lt;/b&gt;" in page

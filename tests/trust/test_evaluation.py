@@ -87,7 +87,7 @@ def test_other_forms_have_what_they_have(target, given, keys):
     assert set(found) == {"kind", "metrics", "slices", "mistakes", *keys}
     assert len(found["mistakes"]) <= 12
     assert [set(one) for one in found["mistakes"][:1]] == [
-        {"row", "truth", "prediction", "probability", "error", "cells", "pictures"}
+        {"row", "truth", "prediction", "probability", "error", "chrf", "cells", "pictures"}
     ]
     assert ("roc" in found.get("curves", {})) is False
     if target == "price":

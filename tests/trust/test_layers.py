@@ -86,6 +86,18 @@ def test_what_is_counted_is_what_torch_counts(net):
     assert sum(layer.operations or 0 for layer in layers_of(whole)) * ROWS == counter.get_total_flops() > 0
 
 
+def test_a_text_is_sent_through_with_tokens():
+    pytest.importorskip("tokenizers")
+    said = [f"the cat of house {k} sat down on a red mat today" for k in range(ROWS)]
+    table = read({"said": said, "y": np.arange(ROWS) % CLASSES}).parts["train"]
+    schema = Schema.infer(table, ["y"], kinds={"y": "category", "said": "text"}).fit(table)
+    found = model_for(schema, Config.of({"target": ["y"], "net": "transformer"}), ROWS)
+    (layer,) = [layer for layer in layers_of(found) if layer.name == "body.blocks.0.attention.out"]
+    tokens, width = layer.shape
+    assert tokens >= 10 + 2
+    assert layer.operations == 2 * tokens * width**2
+
+
 def test_the_compiler_is_not_loaded():
     """It takes seconds to load, which every report would wait for."""
     code = "import sys; from tests.trust.test_layers import layers_of, model; layers_of(model()); " + (

@@ -14,15 +14,18 @@ from torch.testing import assert_close
 import fathom
 from fathom.model import Model
 from fathom.nets.attention import SelfAttention
+from fathom.trust.answered import Answered
 from fathom.trust.attention import attention_of
 from fathom.trust.evaluation import evaluated
-from fathom.trust.gates import gates_of, reach, reach_of
+from fathom.trust.gates import gates_of, reach, reaches_of
+from fathom.trust.mistakes import worst_mistakes
 from fathom.trust.pulls import pulls_of
 from fathom.trust.sentences import sentences
 from fathom.trust.texts import texts_of
 from fathom.trust.walk import walked
 
 pytest.importorskip("tokenizers")
+sentence_chrf = pytest.importorskip("sacrebleu").sentence_chrf
 QUICK: dict[str, Any] = {"budget": "40steps", "measure": False, "baseline": False, "folds": 0, "test": 0}
 SMALL = {"width": 16}
 WORDS = ("film", "story", "plot", "actor", "scene", "music", "with", "the", "some", "rather")
@@ -92,9 +95,20 @@ def test_reach_is_the_norm_of_the_jacobian(kind):
 
 
 def test_a_classifiers_reach_falls_with_distance(read: Model):
-    found = reach_of(read, sentences(read, reviews(), 3, longest=True))
-    assert len(found) > 8
-    assert found[0] > found[-1] > 0
+    found = reaches_of(read, sentences(read, reviews(), 3, longest=True))
+    assert len(found[0].norms) > 8
+    assert found[0].norms[0] > found[0].norms[-1] > 0
+
+
+def test_beside_a_classifiers_reach_stand_nets_as_they_start(read: Model):
+    far = sentences(read, reviews(), 3, longest=True)
+    own, *others = reaches_of(read, far)
+    assert (own.net, own.learned) == ("lstm", True)
+    assert [one.net for one in others if not one.learned] == ["rnn", "lstm", "gru"]
+    assert {len(one.norms) for one in others} == {len(own.norms)}
+    torch.rand(1)
+    assert reaches_of(read, far) == [own, *others]  # whatever was drawn before
+    assert len({one.norms for one in (own, *others)}) == 4
 
 
 def test_shares_are_what_attention_takes():
@@ -132,8 +146,36 @@ def test_a_private_look_holds_no_row(translated: Model, read: Model):
     assert not any((hidden.samples, hidden.pulls, hidden.attentions, hidden.gates))
     own = texts_of(read, table, private=True)
     assert own is not None
-    assert own.reach
+    assert own.reaches
     assert own.gates is None
+
+
+def test_the_answers_furthest_from_the_truth_come_first_and_the_true_ones_not_at_all(translated: Model):
+    table = reviews(4).drop_columns("y")
+    table = table.append_column("told", table["text"])
+    truth = np.array(table["told"].to_pylist(), object)
+    texts = np.array([truth[0], "zzz", truth[2][:20], "<b>" * 200], object)
+    answered = Answered("told", "texts", (), truth, {"text": texts}, None, np.arange(4), None)
+    found = worst_mistakes(translated, answered, table)
+    assert [(one.row, one.prediction[:20]) for one in found][-1] == (2, truth[2][:20])
+    assert {one.row for one in found} == {1, 2, 3}
+    assert [one.chrf for one in found] == sorted(one.chrf for one in found if one.chrf is not None)
+    assert all(one.cells["text"] == one.truth == truth[one.row] for one in found)
+    assert max(len(one.prediction) for one in found) == 200
+
+
+def test_an_evaluation_shows_what_was_written_wrong_unless_it_is_private(translated: Model):
+    table = reviews(20).drop_columns("y")
+    table = table.append_column("told", table["text"])
+    shown, kept = (evaluated(translated, table, private=private).targets["told"] for private in (False, True))
+    answers = translated.predict(table)["told"].to_pylist()
+    scores = [
+        sentence_chrf(answer, [told]).score for answer, told in zip(answers, table["told"].to_pylist(), strict=True)
+    ]
+    assert shown.mistakes[0].chrf == pytest.approx(min(scores))
+    assert shown.mistakes[0].prediction == answers[shown.mistakes[0].row][:200]
+    assert next(iter(shown.metrics)) == "bleu"
+    assert not kept.mistakes
 
 
 def test_what_cutting_costs_is_counted():

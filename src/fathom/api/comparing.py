@@ -19,7 +19,6 @@ from fathom.config import RECORDS, Config
 from fathom.data import read
 from fathom.data.readers import accepted_options
 from fathom.errors import ConfigError, InputError, SchemaError
-from fathom.heads import HEADS
 from fathom.heads.pairing import Comparison, compared
 from fathom.model import Model
 from fathom.resampling import resampled_together
@@ -101,7 +100,7 @@ def _common_targets(models: Sequence[Model], names: Sequence[str]) -> dict[str, 
     found = {}
     for target in models[0].targets:
         if all(target in model.targets for model in models):
-            each = [HEADS.get(model.layout.heads[target].name).facts["metrics"] for model in models]
+            each = [model.metrics_of(target) for model in models]
             found[target] = [metric for metric in each[0] if all(metric in others for others in each)]
     found = {target: metrics for target, metrics in found.items() if metrics}
     if not found:

@@ -137,6 +137,7 @@ def fit_rows(
             keep_cost(directory, meter.cost(), resumed=earlier)
             if report:
                 _report(run, directory, rows, say, private=report == PRIVATE)
+    run.answers = None
     if asked.training.get("group_l1"):
         tell(columns_told(run.model))
     run.seconds = time.perf_counter() - started
@@ -181,9 +182,11 @@ def _carried_out(model: Model, rows: Rows, asked: Config, directory: Path | None
         if rows.valid is not None:
             model.calibrate(rows.valid)
     linear = linear_model(model, rows, asked, directory, watchers.say) if asked.baseline else None
+    answers = None
     scored = rows.test if folds or rows.test is not None or not asked.test else rows.valid
     if scored is not None:
-        model.metrics = model.evaluate(scored, linear=linear, seed=asked.seed)
+        answers = model.judged(scored, linear)  # the report takes them too: to write texts twice would be dear
+        model.metrics = model.scores_on(scored, *answers, seed=asked.seed)
     elif folds is not None:
         model.metrics = folds.together
     if directory is not None and not (directory / MODEL).exists():
@@ -198,6 +201,7 @@ def _carried_out(model: Model, rows: Rows, asked: Config, directory: Path | None
         reading=asked.reading,
         findings=rows.findings,
         folds=folds,
+        answers=answers,
     )
 
 

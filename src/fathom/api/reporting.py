@@ -153,7 +153,9 @@ def _evaluation(
         return None
     numbers = rows.numbers.get("valid" if rows.test is None else "test")
     seed = int(record.get("seed", 0))
-    return evaluated(run.model, scored, linear=run.linear, seed=seed, private=private, numbers=numbers).plain()
+    return evaluated(
+        run.model, scored, linear=run.linear, seed=seed, private=private, numbers=numbers, answers=run.answers
+    ).plain()
 
 
 def _recorded(directory: Path) -> Record:

@@ -86,6 +86,7 @@ def prepare(source: Source, test: Source | None, asked: Config, say: Say, start:
     hopeless = next((finding for finding in found.findings if finding.severity == "error"), None)
     if hopeless is not None:
         raise SchemaError(f"{hopeless.message}; {hopeless.remedy}")
+    start = None if start is None else start.reading(found.schema)
     schema, held_out = found.schema if start is None else start.given_to(found.schema), found.held_out
     train: pa.Table | Selection
     folds = asked.folds or 0

@@ -28,7 +28,7 @@ from fathom.manifest import MANIFEST
 from fathom.model import Model, Scores
 from fathom.signals import Role
 from fathom.training.engine import Outcome
-from fathom.trust.evaluation import Evaluation, evaluated
+from fathom.trust.evaluation import Answers, Evaluation, evaluated
 
 __all__ = ["Run", "load", "plain_scores"]
 
@@ -46,6 +46,8 @@ class Run:
         reading: the options of the reader with which the training rows were read.
         findings: what the checks found in the data; none where the run was loaded.
         folds: what cross-validation told, or None where there was none.
+        answers: to the rows of the final score, and the row of each, as ``Model.judged`` gave them; None once the
+            report is written.
     """
 
     def __init__(
@@ -60,10 +62,12 @@ class Run:
         reading: Mapping[str, Any] | None = None,
         findings: tuple[Finding, ...] = (),
         folds: Folds | None = None,
+        answers: Answers | None = None,
     ) -> None:
         self.model, self.linear, self.directory = model, linear, directory
         self.outcome, self.rows, self.seconds = outcome, rows, seconds
         self.reading, self.findings, self.folds = dict(reading or {}), findings, folds
+        self.answers = answers
 
     @property
     def metrics(self) -> Scores:

@@ -10,9 +10,11 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from torch import Tensor, nn
 
+from fathom.api.decoders import TABLE, decoder_of, reading_layout, reading_weights
 from fathom.api.directory import MODEL, START
 from fathom.api.published import FROM_HUB, is_published, place_in_hub, published
 from fathom.column import form_of
@@ -88,6 +90,20 @@ class Start:
         """Keep all but the weights, so that a run that is taken up again needs nothing else."""
         write_atomic(path, as_json({"layout": self.layout.state(), "columns": self.schema.state()}))
 
+    def reading(self, schema: Schema) -> Start:
+        """The same, or, of a language model where texts come in and none is asked for, its decoder as what reads."""
+        decoder = decoder_of(self.layout)
+        given, asked = ({column.kind.name for column in schema.of_role(role)} for role in (Role.INPUT, Role.TARGET))
+        if decoder is None or not self.members or "text" not in given or "text" in asked:
+            return self
+        (column,) = self.schema.of_role(Role.TARGET)
+        assert column.fitted is not None
+        kind: Any = column.fitted
+        weights = tuple(reading_weights(member, decoder) for member in self.members)
+        layout = reading_layout(decoder, column.name, weights[0][TABLE].shape[1], kind.length)
+        read = Schema((replace(column, role=Role.INPUT),))
+        return Start(self.place, read, layout, weights, {kind.spec.tokenizer: TABLE})
+
     def given_to(self, schema: Schema) -> Schema:
         """Columns, not yet fitted, some of them with what those of this run are fitted to.
 
@@ -150,7 +166,8 @@ class Start:
         alone = facts.get("alone", {})
         options = {name: value for name, value in earlier.kind.options.items() if name not in alone}
         kind = Choice(column.kind.name, {**options, **column.kind.options})
-        return replace(column, kind=kind, fitted=KINDS.build(kind, earlier.fitted.state), fixed=True)
+        state = {name: value for name, value in earlier.fitted.state.items() if name not in facts.get("own", ())}
+        return replace(column, kind=kind, fitted=KINDS.build(kind, state), fixed=True)
 
     def _like(self, column: Column) -> Column | None:
         """The column of this run whose meaning a new one has."""
@@ -177,7 +194,8 @@ class Start:
         branches = self._branches(model.schema)
         numbers = {key: number for number, key in enumerate(self.layout.branches)}
         heads = {name: number for number, name in enumerate(self.layout.heads)}
-        places = {"body": "body"}
+        bodies = [net and net.options.get("causal", False) for net in (model.layout.body, self.layout.body)]
+        places = {"body": "body"} if bodies[0] == bodies[1] else {}  # what looks back alone means something else
         for number, key in enumerate(model.layout.branches):
             if key in branches:
                 places[f"branches.{number}"] = f"branches.{numbers[branches[key]]}"

@@ -22,7 +22,6 @@ from fathom.api.tuning_space import Space
 from fathom.api.tuning_study import CONFIG, DEFAULTS, REASON, SECONDS, imported, is_higher_better, quiet, settled
 from fathom.config import Config
 from fathom.errors import Diverged
-from fathom.heads import HEADS
 from fathom.heads.pairing import Comparison, compared
 from fathom.model import Model
 from fathom.resampling import resampled_together
@@ -149,7 +148,7 @@ def _gains(plain: Model, best: Model, table: pa.Table) -> dict[str, Comparison]:
     """How far the winner's first metric of each target is from that of the defaults, on the same rows."""
     (before, kept), (after, _) = plain.judged(table), best.judged(table)
     groups = resampled_together(plain.schema, table, kept)
-    metrics = {target: HEADS.get(plain.layout.heads[target].name).facts["metrics"] for target in before}
+    metrics = {target: plain.metrics_of(target) for target in before}
     return {
         target: compared(names[:1], [before[target], after[target]], groups)[0] for target, names in metrics.items()
     }

@@ -15,7 +15,7 @@ from fathom.inference import FREE_TEXT
 from fathom.schema import Column
 from fathom.signals import Role
 
-__all__ = ["dense_features", "texts", "word_features"]
+__all__ = ["MOST_TOPICS", "dense_features", "texts", "word_features"]
 
 MOST_CATEGORIES = 64
 MOST_NUMBERS = 256

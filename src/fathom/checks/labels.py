@@ -11,7 +11,7 @@ import numpy as np
 
 from fathom.checks.check import CHECKS, Finding, counted, percent
 from fathom.checks.examined import Examined, codes_of
-from fathom.checks.features import dense_features, texts, word_features
+from fathom.checks.features import MOST_TOPICS, dense_features, texts, word_features
 from fathom.checks.leaks import leaking
 from fathom.progress import one_by_one
 from fathom.registry import Range
@@ -58,8 +58,18 @@ class Suspects:
 def seconds_for(examined: Examined) -> float:
     """About how long the check takes."""
     count, pictures = examined.train.num_rows, len(examined.pictures)
-    dense = 0.5 + min(count, MOST_LEARNED["features"]) * 6e-4 * max(1, len(examined.inputs) / 20) + count * 1e-4
-    return (count * 3e-4 if texts(examined) else dense) + pictures * (count * 4e-4 + 1)
+    if _words_alone(examined):
+        return count * 3e-4
+    written = bool(texts(examined))
+    columns = len(examined.inputs) + written * MOST_TOPICS
+    dense = 0.5 + min(count, MOST_LEARNED["features"]) * 6e-4 * max(1, columns / 20) + count * 1e-4
+    return dense + written * count * 3e-4 + pictures * (count * 4e-4 + 1)
+
+
+def _words_alone(examined: Examined) -> bool:
+    """Whether texts are all that tells."""
+    written = texts(examined)
+    return bool(written) and {column.name for column in examined.inputs} <= {*written}
 
 
 @CHECKS.register("labels", cost="thorough", seconds=seconds_for, needs=("target",))
@@ -116,9 +126,8 @@ def suspects(examined: Examined, target: Column, *, heard: float = 0.0) -> Suspe
         return None
     classes = np.searchsorted(kept, codes[rows])
     folds = _folds(groups, classes)
-    columns = texts(examined)
-    if columns and not [column for column in examined.inputs if column.name not in columns]:
-        words = word_features(examined, rows, columns)
+    if _words_alone(examined):
+        words = word_features(examined, rows, texts(examined))
         wrong, told = _contradicted(_told_by_words(words), classes, folds)
     else:
         features = dense_features(examined, rows, leaking(examined, target))

@@ -210,7 +210,7 @@ def predict(run: str, data: str, out: str | None, *, as_json: bool, **said: Any)
     """Predict each row of DATA with the network of RUN, a directory that fit wrote.
 
     Each row's number (from 0) stands first, then the prediction and, beside it,
-    its probabilities or quantiles.
+    its probabilities or quantiles. Of a text such as new.de each line is a row.
     """
     from fathom.api import load
     from fathom.cli import rows
@@ -219,7 +219,7 @@ def predict(run: str, data: str, out: str | None, *, as_json: bool, **said: Any)
     started = time.perf_counter()
     write = None if out is None else rows.writer_for(Path(out))
     trained = load(run)
-    source = trained.read(data, **reading_from(said))
+    source = trained.read(rows.asked_of(trained, data), **reading_from(said))
     for note in source.notes:
         _say(f"note: {note}")
     pieces = rows.numbered(trained.predictions(source))

@@ -84,6 +84,7 @@ def _slice(one: Slice) -> str:
 
 def _mistake(one: Mistake) -> str:
     sure = "" if one.probability is None else f" ({number(one.probability)})"
+    sure = sure if one.chrf is None else f" (chrF {number(one.chrf)})"
     told = _wrapped(f"row {one.row:,}: {one.truth}, answered {one.prediction}{sure}", "  ")
     cells = _wrapped("; ".join(f"{name} {value}" for name, value in one.cells.items() if value), "    ")
     return told if not one.cells else f"{told}\n{cells}"

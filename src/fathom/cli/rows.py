@@ -8,15 +8,21 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
 
 from fathom.data.columns import holds_single_values
+from fathom.data.parallel import read_aligned
+from fathom.data.readers import READERS
 from fathom.errors import ConfigError, SchemaError
+from fathom.signals import Role
 
-__all__ = ["numbered", "plain", "write_csv", "writer_for"]
+if TYPE_CHECKING:
+    from fathom.api.run import Run
+
+__all__ = ["asked_of", "numbered", "plain", "write_csv", "writer_for"]
 
 ROWS_AT_ONCE = 10_000
 
@@ -28,6 +34,15 @@ def numbered(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
         name = "row" if "row" not in table.column_names else "row number"
         yield table.add_column(0, name, pa.array(np.arange(first, first + table.num_rows)))
         first += table.num_rows
+
+
+def asked_of(run: Run, data: str) -> str | pa.Table:
+    """What to predict: for a network that one text comes in for, of a file that no reader takes each line is a row."""
+    inputs, place = run.model.schema.of_role(Role.INPUT), Path(data)
+    endings = tuple(suffix for entry in READERS for suffix in entry.facts.get("suffixes", ()))
+    if [column.kind.name for column in inputs] != ["text"] or not place.is_file() or data.lower().endswith(endings):
+        return data
+    return read_aligned({"train": {inputs[0].name: place}}, place).parts["train"]
 
 
 def writer_for(place: Path) -> Callable[[Iterable[pa.Table]], int]:

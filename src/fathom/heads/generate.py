@@ -55,7 +55,8 @@ class Generate(Head):
         target: the text column; its counts give the trivial answer, the share of each token.
         net: the decoder.
         label_smoothing: share of each label spread over all tokens (Szegedy et al. 2016, section 7).
-        most_tokens: of an answer; where it is not said, as many as a text of the column may have.
+        most_tokens: of an answer; where it is not said, about half as many again as the longest training answer has,
+            or as many as a text of the column may have, if those are fewer.
         beams: how many answers of each row are followed to find the likeliest; 1 takes the likeliest token each time.
         length_penalty: of beams: how much longer answers are favoured (Wu et al. 2016, equation 14).
     """
@@ -73,11 +74,13 @@ class Generate(Head):
     ) -> None:
         super().__init__()
         self.spec, self.label_smoothing = target, label_smoothing
-        self.most_tokens, self.beams, self.length_penalty = most_tokens or target.length, beams, length_penalty
+        self.most_tokens = most_tokens or min(target.length, target.longest or target.length)
+        self.beams, self.length_penalty = beams, length_penalty
         self.asks = "tokens" in state.gives or ("vector" in state.gives and state.width > 0)
         self.net = DECODERS.build(net, DecoderSpec(target.length, state.width if self.asks else None))
         self.table = TokenTable(target, self.net.width)
         self.baseline_loss = _entropy(target)
+        self.quoted = "bleu" if self.asks else None  # how well true texts are told says little of those it writes
 
     def loss(self, signal: Signal, target: Tensor | Ragged, weight: Tensor | None) -> Loss:
         """target B rows of begin, tokens, end: each token but the first is told from those before it."""

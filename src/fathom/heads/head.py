@@ -32,9 +32,11 @@ class Head(nn.Module, ABC):
     Attributes:
         baseline_loss: the loss, a unit of weight, of always giving the trivial answer; above 0. Losses of several
             heads are divided by it, and skill is measured from it.
+        quoted: the metric to quote first, where that is not the first that is registered.
     """
 
     baseline_loss: float = 1.0
+    quoted: str | None = None
 
     @abstractmethod
     def loss(self, signal: Signal, target: Tensor | Ragged, weight: Tensor | None) -> Loss:

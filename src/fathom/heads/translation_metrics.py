@@ -11,10 +11,10 @@ import numpy as np
 
 from fathom.errors import MissingExtra
 from fathom.heads.head import METRICS
-from fathom.heads.over_texts import over_texts, overlap
+from fathom.heads.over_texts import counted, over_texts, overlap
 from fathom.heads.weightings import share
 
-__all__: list[str] = []
+__all__ = ["chrf_of_rows"]
 
 WORDS, CHARACTERS = 4, 6  # in the longest sequences that are compared
 BETA = 2  # how much more recall counts than precision
@@ -58,6 +58,11 @@ def chrf(weight: np.ndarray, sums: np.ndarray) -> np.ndarray:
     Source: Popović (2015), with the orders that count as in sacrebleu (Post 2018).
     """
     return 100 * _f_score(sums)
+
+
+def chrf_of_rows(truth: np.ndarray, texts: np.ndarray) -> np.ndarray:
+    """(N,) chrF2 of each row by itself, in 0 to 100; of no two characters alike it is 0."""
+    return 100 * _f_score(counted(_character_counts, truth, texts))
 
 
 def _compared(reference: str, answer: str) -> list[float]:

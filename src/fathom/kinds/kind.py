@@ -26,6 +26,7 @@ KINDS = Registry("kind", "fathom.kinds")
 - ``form``: the kind whose nets and heads it takes, where its tensors are like that one's;
 - ``alone``: its options as a target that nothing comes in for;
 - ``made_by``: its options that decide what is fitted, so that what another run fitted cannot be used with others;
+- ``own``: parts of what is fitted that tell of the rows of one run alone, so that another goes without;
 - ``entry``: the net that turns its tensor into a vector without learning a representation; without it the kind cannot
   come in;
 - ``net``: its default net, if that is another;

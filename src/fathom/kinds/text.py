@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from hashlib import sha256
 from itertools import chain, pairwise
+from math import ceil
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -34,6 +35,7 @@ WORD = r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}]|[^\s\p{Han}\p{Hiragana}\p{Kat
 FEWEST_WORDS, FEWEST_WORDS_ASKED_FOR = 5.5, 2.5  # of a text on average: names and titles are shorter
 FEWEST_DISTINCT, WORDS_OF_NO_LABEL = 0.5, 15.0  # names of classes repeat, and are short
 FEW_CELLS = 20
+ROOM = 1.5  # for the longest text, whose number of tokens is reckoned from that of its characters
 SMALLEST_VOCABULARY = 256 + len(SPECIALS)  # every byte is a token
 
 
@@ -44,6 +46,7 @@ SMALLEST_VOCABULARY = 256 + len(SPECIALS)  # every byte is a token
     padded=True,
     alone={"long": "windows"},
     made_by=("tokenizer", "vocabulary", "lowercase"),
+    own=("longest",),
     entry="bag",
     net="transformer",
     head="generate",
@@ -80,9 +83,12 @@ class Text(Kind):
         if "tokenizer" not in state:
             content = made(state["shared"], tokenizer, vocabulary, lowercase=lowercase)
             state = {"tokenizer": json.loads(content), "special": list(SPECIALS), "tokens": state["pieces"], **state}
-            state = {name: state[name] for name in ("tokenizer", "special", "rows", "missing", "tokens")}
+            state = {name: state[name] for name in ("tokenizer", "special", "rows", "missing", "tokens", "longest")}
             super().__init__(state)
-            self.state["tokens"] = self._counted(state["tokens"], state["rows"])
+            characters = sum(len(piece) * count for piece, count in state["tokens"].items())
+            self.state["tokens"] = counts = self._counted(state["tokens"], state["rows"])
+            each = (sum(counts) - 2 * state["rows"]) / max(1, characters)
+            self.state["longest"] = 2 + ceil(ROOM * each * state["longest"])
         else:
             super().__init__(state)
 
@@ -106,14 +112,17 @@ class Text(Kind):
     @classmethod
     def count(cls, column: pa.ChunkedArray, weight: np.ndarray | None = None) -> Statistics:
         texts = _texts(column)
-        pieces = pieces_of([text for text in texts if text is not None])
-        return {"rows": len(texts) - texts.count(None), "missing": texts.count(None), "pieces": dict(pieces)}
+        present = [text for text in texts if text is not None]
+        pieces, longest = dict(pieces_of(present)), max(map(len, present), default=0)
+        return {"rows": len(present), "missing": len(texts) - len(present), "pieces": pieces, "longest": longest}
 
     @classmethod
     def merge(cls, first: Statistics, second: Statistics) -> Statistics:
         pieces = Counter[str](first["pieces"])
         pieces.update(second["pieces"])
-        return {**{name: first[name] + second[name] for name in ("rows", "missing")}, "pieces": dict(pieces)}
+        longest = max(first["longest"], second["longest"])
+        sums = {name: first[name] + second[name] for name in ("rows", "missing")}
+        return {**sums, "pieces": dict(pieces), "longest": longest}
 
     @classmethod
     def fit(cls, statistics: Statistics) -> Statistics:
@@ -191,7 +200,8 @@ class Text(Kind):
         size = self.tokenizer.get_vocab_size()
         digest = sha256(json.dumps(self.state["tokenizer"], sort_keys=True).encode()).hexdigest()[:16]
         counts = tuple(map(float, self.state["tokens"]))
-        return TextSpec(size, pad, unknown, begin, end, mask, self.length, counts, digest)
+        longest = self.state.get("longest", 0)  # earlier versions kept none
+        return TextSpec(size, pad, unknown, begin, end, mask, self.length, counts, digest, longest)
 
     def _tokens(self, texts: list[str]) -> Ragged:
         """The tokens of texts, each row with its begin and its end."""

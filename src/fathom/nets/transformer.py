@@ -184,6 +184,7 @@ class Transformer(nn.Module):
         positions: what tells a token's place: sinusoids or learned vectors that are added, or a turn of what asks and
             what is asked. Only tokens that are there count.
         length: how many places learned positions have; those beyond share the last.
+        causal: whether a token asks only itself and those before it, as a language model does.
         pool: what the vector holds of the tokens.
         dropout: share of units that are silenced while training, of the tokens, behind each part and inside a
             perceptron.
@@ -203,6 +204,7 @@ class Transformer(nn.Module):
         norm: Norm = "layer",
         positions: Positions = "sinusoidal",
         length: Annotated[int, Range(1, 1_000_000, log=True)] = 512,
+        causal: bool = False,
         pool: Pool = "mean",
         dropout: Annotated[float, Range(0, 0.95)] = 0.1,
         attention_dropout: Annotated[float, Range(0, 0.95)] = 0.0,
@@ -212,7 +214,7 @@ class Transformer(nn.Module):
         self.first = nn.Linear(spec.width, width) if spec.width != width else None
         self.placing = Placing(positions, width, heads, length)
         self.dropout = Dropout(dropout)
-        self.blocks = nn.ModuleList(Block(plan) for _ in range(depth))
+        self.blocks = nn.ModuleList(Block(plan, causal=causal) for _ in range(depth))
         self.last = plan.normed()
         self.pool = Pooling(pool, width)
         start_blocks(self.blocks)

@@ -14,6 +14,8 @@ from typing import Any
 
 import numpy as np
 
+from fathom.trust.gates import Reach
+
 __all__ = ["Figures"]
 
 INCHES, AXES = (3.6, 2.4), (0.19, 0.18, 0.78, 0.77)
@@ -44,6 +46,11 @@ STYLE: Any = {
     "lines.linewidth": 1.3,
     "path.simplify": True,
 }
+STARTS: Mapping[str, dict[str, Any]] = {  # of nets that have not learned
+    "rnn": {"color": SECOND, "linestyle": (0, (4, 2))},
+    "lstm": {"color": ACCENT, "linestyle": (0, (4, 2))},
+    "gru": {"color": SOFT, "linestyle": (0, (1, 1.5))},
+}
 Points = Sequence[Sequence[float | None]]
 
 
@@ -68,7 +75,8 @@ class Figures:
         def draw(axes: Any) -> None:
             for one in records:
                 steps = [record["step"] for record in one if _known(record.get(key))]
-                axes.plot(steps, [record[key] for record in one if _known(record.get(key))], color=ACCENT)
+                alone = "o" if len(steps) == 1 else None  # of which no line can be drawn
+                axes.plot(steps, [record[key] for record in one if _known(record.get(key))], color=ACCENT, marker=alone)
             if best is not None:
                 axes.axvline(best, color=SECOND, linewidth=1, linestyle=(0, (3, 2)))
             axes.set(xlabel="step", ylabel=name)
@@ -126,15 +134,19 @@ class Figures:
 
         return self._drawn(draw)
 
-    def reach(self, norms: Sequence[float]) -> str:
-        """The norm of a gradient by how many tokens back it is taken."""
+    def reach(self, reaches: Sequence[Reach]) -> str:
+        """The norm of a gradient by how many tokens back it is taken, of a net and of others at their start."""
 
         def draw(axes: Any) -> None:
-            known = [(place, norm) for place, norm in enumerate(norms) if _known(norm) and norm > 0]
-            axes.plot([place for place, _ in known], [norm for _, norm in known], color=ACCENT)
+            for one in reaches:
+                known = [(place, norm) for place, norm in enumerate(one.norms) if _known(norm) and norm > 0]
+                name = f"{one.net}, this run" if one.learned else f"{one.net}, at its start"
+                style = {"color": ACCENT, "linewidth": 2} if one.learned else STARTS[one.net]
+                axes.plot([place for place, _ in known], [norm for _, norm in known], label=name, **style)
             axes.set(xlabel="tokens back", ylabel="norm", yscale="log")
             axes.yaxis.set_major_formatter(lambda value, place: f"{value:g}")
             axes.yaxis.set_minor_formatter(lambda value, place: "")
+            axes.legend(frameon=False, fontsize=7)
 
         return self._drawn(draw)
 

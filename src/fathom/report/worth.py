@@ -51,7 +51,7 @@ def sentence(target: str, metrics: Mapping[str, Metric], rows: int) -> str:
     name, metric = next(iter(metrics.items()))
     value = f"{score_words(metric.get('value'))}{_interval(metric)}"
     linear, trivial = metric.get("linear"), metric.get("trivial")
-    counted = f"{rows:,} rows" if rows else "the rows"
+    counted = f"{rows:,} row{'' if rows == 1 else 's'}" if rows else "the rows"
     if name == "accuracy":
         said, usual = f"it gets {value} of {counted} right", "the usual class"
     elif name == "r2":

@@ -21,7 +21,7 @@ class Answered:
 
     Attributes:
         name: the target.
-        form: "classes", "labels", "quantiles", "numbers", or "other", of which only metrics are known.
+        form: "classes", "labels", "quantiles", "numbers", "texts", or "other", of which only metrics are known.
         classes: the names of the K classes or labels.
         truth: (N,) or (N, D), as metrics take it.
         answer: arrays of N rows.
@@ -89,6 +89,8 @@ def _form(model: Model, name: str, judged: Judged) -> str:
     of = HEADS.get(model.layout.heads[name].name).facts.get("probabilities")
     if of is not None:
         return str(of)
+    if "text" in judged.answer:
+        return "texts"
     if quantiles_of(judged.answer):
         return "quantiles"
     return "numbers" if "value" in judged.answer and judged.truth.ndim <= 2 else "other"

@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from fathom.heads import HEADS
-from fathom.heads.scoring import Metric
+from fathom.heads.scoring import Judged, Metric
 from fathom.model import Model, Scores
 from fathom.resampling import resampled_together
 from fathom.signals import Role
@@ -25,9 +25,10 @@ from fathom.trust.residuals import residuals
 from fathom.trust.slices import Slice, fewest_rows, worst_slices
 from fathom.trust.truncation import Truncation, truncations
 
-__all__ = ["EvaluatedTarget", "Evaluation", "evaluated"]
+__all__ = ["Answers", "EvaluatedTarget", "Evaluation", "evaluated"]
 
 MOST_ROWS = 20_000
+Answers = tuple[Mapping[str, Judged], np.ndarray]
 ALWAYS = ("kind", "metrics", "slices", "mistakes")  # as JSON, even where there are none
 
 
@@ -109,6 +110,7 @@ def evaluated(
     private: bool = False,
     most_rows: int = MOST_ROWS,
     numbers: np.ndarray | None = None,
+    answers: Answers | None = None,
 ) -> Evaluation:
     """Score a model on rows that have the targets, and find out where and by what it is wrong.
 
@@ -120,26 +122,27 @@ def evaluated(
         private: whether to leave out what shows single rows: mistakes, and the points of residuals.
         most_rows: on how many rows slices are looked for.
         numbers: (N,) what each row is called; None for its place in the table.
+        answers: what ``Model.judged`` gave to the table, where that is known.
 
     Raises:
         SchemaError: no row has a target.
     """
-    judged, rows = model.judged(table, linear)
+    judged, rows = answers or model.judged(table, linear)
     scores = model.scores_on(table, judged, rows, seed=seed)
     groups = resampled_together(model.schema, table, rows)
     asked = [name for name in judged if name in model.targets]
-    answers = {name: answered_of(model, name, judged[name], rows, groups) for name in asked}
-    columns = list(coded_columns(model.schema, table, fewest_rows(table.num_rows))) if answers else []
+    by_target = {name: answered_of(model, name, judged[name], rows, groups) for name in asked}
+    columns = list(coded_columns(model.schema, table, fewest_rows(table.num_rows))) if by_target else []
     targets = {}
     for name, metrics in scores.items():
         parts = {}
-        if name in answers:
-            parts = _parts(answers[name], seed=seed, private=private)
-            parts["slices"] = worst_slices(answers[name], columns, seed=seed, most_rows=most_rows)
+        if name in by_target:
+            parts = _parts(by_target[name], seed=seed, private=private)
+            parts["slices"] = worst_slices(by_target[name], columns, seed=seed, most_rows=most_rows)
             parts["cut"] = truncations(model, table, name, judged[name], rows)
-            parts["mistakes"] = [] if private else worst_mistakes(model, answers[name], table, numbers)
+            parts["mistakes"] = [] if private else worst_mistakes(model, by_target[name], table, numbers)
         targets[name] = EvaluatedTarget(_kind(model, name), metrics, **parts)
-    known = [answered.rows for answered in answers.values()]
+    known = [answered.rows for answered in by_target.values()]
     importance, left_out = importances(model, table, np.unique(np.concatenate(known)), seed=seed) if known else ([], ())
     return Evaluation(table.num_rows, targets, importance, left_out)
 

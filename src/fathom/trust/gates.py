@@ -14,16 +14,17 @@ from fathom.heads.generate import Generate
 from fathom.model import Model
 from fathom.nets.cells import elman_step, gru_step, lstm_step, unrolled, weights_of
 from fathom.nets.decoder_recurrent import GRUDecoder, LSTMDecoder
-from fathom.nets.recurrent import Recurrent
+from fathom.nets.recurrent import GRU, LSTM, RNN, Recurrent
 from fathom.network import Network
 from fathom.runtime import seed_from
-from fathom.signals import target_key
+from fathom.signals import SignalSpec, target_key
 from fathom.trust.sentences import Sentence, first_member, label_of, resting
 
-__all__ = ["Gates", "gates_of", "reach", "reach_of"]
+__all__ = ["Gates", "Reach", "gates_of", "reach", "reaches_of"]
 
 STEPS: Mapping[type[nn.RNNBase], Callable[..., Any]] = {nn.RNN: elman_step, nn.LSTM: lstm_step, nn.GRU: gru_step}
 DIRECTIONS = 16  # along which a gradient is taken
+FRESH: Mapping[str, type[Recurrent]] = {"rnn": RNN, "lstm": LSTM, "gru": GRU}  # what stands beside
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,21 @@ class Gates:
     tokens: tuple[str, ...]
     gates: Mapping[str, tuple[float, ...]]
     memory: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Reach:
+    """How much the last state of a recurrent layer depends on the token k places before it.
+
+    Attributes:
+        net: what it is called: "rnn", "lstm" or "gru".
+        learned: whether it is the network's own; else one as wide, as it starts, on the same tokens.
+        norms: of the gradient, for k from 0; the mean of the logarithms over sentences.
+    """
+
+    net: str
+    learned: bool
+    norms: tuple[float, ...]
 
 
 @dataclass(frozen=True)
@@ -76,23 +92,43 @@ def gates_of(model: Model, sentence: Sentence) -> Gates | None:
     return Gates(reading.name, _labels(network, sentence, reading), means, memory)
 
 
-def reach_of(model: Model, sentences: Sequence[Sentence]) -> tuple[float, ...]:
-    """How much the last state of the first layer, as it reads onward, depends on the token k places before it.
+def reaches_of(model: Model, sentences: Sequence[Sentence]) -> list[Reach]:
+    """How far back the first recurrent layer of a network learns, as it reads onward; beside it others at their start.
 
     Args:
         model: of an ensemble the first member is looked at, of several recurrent nets the first.
-        sentences: over which the mean is taken, of the logarithms.
+        sentences: over which the mean is taken; the shortest says for how many places.
 
     Returns:
-        For k from 0 to the length of the shortest sentence ``reach``; empty where no net reads token after token.
+        Of its own layer, then of each sort of layer as it starts; nothing where no net reads token after token.
     """
     network = first_member(model)
-    readings = [_reading(network, sentence) for sentence in sentences]
-    rows = [reach(reading.layer, reading.there) for reading in readings if reading is not None]
-    shortest = min(map(len, rows), default=0)
-    if not shortest:
-        return ()
-    return _plain(torch.stack([row[:shortest] for row in rows]).clamp(min=1e-30).log().mean(0).exp())
+    readings = [found for sentence in sentences if (found := _reading(network, sentence)) is not None]
+    texts = [reading.there for reading in readings]
+    if not min((text.shape[1] for text in texts), default=0):
+        return []
+    own = readings[0].layer
+    fresh = {name: _fresh(kind, own) for name, kind in FRESH.items()}
+    return [
+        Reach(type(own).__name__.lower(), True, _mean_reach(own, texts)),
+        *(Reach(name, False, _mean_reach(layer, texts)) for name, layer in fresh.items()),
+    ]
+
+
+def _fresh(kind: type[Recurrent], like: nn.RNNBase) -> nn.RNNBase:
+    """A layer of another sort, as wide as one that has learned, as it starts."""
+    weight = next(like.parameters())
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed_from("fresh"))
+        net = kind(SignalSpec(like.input_size, ("tokens",)), width=like.hidden_size, both=False)
+    layer: Any = net.layers[0]
+    return layer.to(weight)
+
+
+def _mean_reach(layer: nn.RNNBase, texts: Sequence[Tensor]) -> tuple[float, ...]:
+    shortest = min(text.shape[1] for text in texts)
+    rows = [reach(layer, text)[:shortest] for text in texts]
+    return _plain(torch.stack(rows).clamp(min=1e-30).log().mean(0).exp())
 
 
 def reach(layer: nn.RNNBase, tokens: Tensor) -> Tensor:

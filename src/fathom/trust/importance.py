@@ -15,7 +15,7 @@ import pyarrow as pa
 import torch
 
 from fathom.data.store import TensorStore
-from fathom.heads import HEADS, METRICS
+from fathom.heads import METRICS
 from fathom.heads.scoring import Judged
 from fathom.heads.weightings import resamples
 from fathom.model import Model
@@ -69,7 +69,7 @@ def importances(
     most = min(MOST_ROWS, MOST_ANSWERS // (REPEATS * min(len(columns), MOST_COLUMNS)))
     table = table.take(pa.array(drawn(rows, most, generator)))
     judged, samples = model.judged(table)
-    quoted = {name: str(HEADS.get(model.layout.heads[name].name).facts["metrics"][0]) for name in judged}
+    quoted = {name: model.metrics_of(name)[0] for name in judged}
     weights = _weightings(model.schema, table, samples, judged, generator)
     store = model.schema.encode(table, targets=False)
     before = {name: _metric(quoted[name], one, one.answer, weights) for name, one in judged.items()}

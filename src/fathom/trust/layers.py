@@ -14,11 +14,13 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
 from fathom.model import Model
+from fathom.schema import Column
 from fathom.signals import Role, Signal, to_device
 
 __all__ = ["Layer", "layers_of"]
 
 ROWS_SENT = 2
+TEXT = "ten words stand for whatever may be written here today"  # where there are no tokens nothing is computed
 
 
 @dataclass(frozen=True)
@@ -76,9 +78,9 @@ def _layers(model: Model) -> Iterator[Layer]:
 
 
 def _seen(model: Model) -> dict[str, _Seen]:
-    """What each module does, seen by sending rows through that lack everything; where nothing comes in, targets."""
+    """What each module does, seen by sending rows through that lack all but texts; where nothing comes in, targets."""
     inputs = model.schema.of_role(Role.INPUT)
-    blank = pa.table({column.name: pa.nulls(ROWS_SENT) for column in inputs or model.schema.of_role(Role.TARGET)})
+    blank = pa.table({column.name: _blank(column) for column in inputs or model.schema.of_role(Role.TARGET)})
     batch = to_device(
         next(model.schema.encode(blank, targets=not inputs, whole=False).in_order(ROWS_SENT)), _device(model)
     )
@@ -93,6 +95,10 @@ def _seen(model: Model) -> dict[str, _Seen]:
         else:  # a language model answers nothing: it tells the next token
             model.network.loss(batch, "network")
     return seen
+
+
+def _blank(column: Column) -> pa.Array:
+    return pa.array([TEXT] * ROWS_SENT) if column.kind.name == "text" else pa.nulls(ROWS_SENT)
 
 
 def _device(model: Model) -> torch.device:

@@ -15,6 +15,7 @@ import pyarrow as pa
 from fathom.data.columns import holds_pictures, holds_single_values
 from fathom.data.source import base_of
 from fathom.errors import SourceError
+from fathom.heads.translation_metrics import chrf_of_rows
 from fathom.kinds import KINDS
 from fathom.kinds.pictures import opened, pictures_in
 from fathom.model import Model
@@ -40,6 +41,7 @@ class Mistake:
         prediction: the answer as ``predict`` gives it.
         probability: of the class that was answered, or None.
         error: prediction minus truth of a number, or None.
+        chrf: of a text how near it is to the truth, in 0 to 100, or None.
         cells: the row's other columns as they were read; of a picture in a file, the file's name.
         pictures: PNG files in base64, by column.
     """
@@ -49,6 +51,7 @@ class Mistake:
     prediction: str
     probability: float | None
     error: float | None
+    chrf: float | None
     cells: Mapping[str, str]
     pictures: Mapping[str, str]
 
@@ -71,7 +74,9 @@ def worst_mistakes(
         return []
     picked = answered.picked(worst)
     shown = table.take(pa.array(picked.rows))
-    predicted = model.predict(shown)[answered.name]
+    texts = picked.answer["text"] if picked.form == "texts" else None  # which need not be written again
+    predicted = model.predict(shown)[answered.name].to_pylist() if texts is None else texts
+    nearness = None if texts is None else chrf_of_rows(picked.truth, texts)
     base = base_of(table)
     pictures = _pictures(model.schema.of_role(Role.INPUT, Role.PROTECTED), shown, base)
     others = [name for name in shown.column_names if name != answered.name and _is_printed(shown[name].type)]
@@ -79,9 +84,10 @@ def worst_mistakes(
         Mistake(
             int(row if numbers is None else numbers[row]),
             _printed(shown[answered.name][k].as_py()),
-            _prediction(picked, k, predicted[k].as_py()),
+            _prediction(picked, k, predicted[k]),
             float(picked.answer["probability"][k].max()) if picked.form == "classes" else None,
             _error(picked, k),
+            None if nearness is None else float(nearness[k]),
             {name: _printed(shown[name][k].as_py(), base) for name in others[:MOST_CELLS]},
             {name: files[k] for name, files in pictures.items() if files[k]},
         )
@@ -105,6 +111,8 @@ def _surprise(answered: Answered) -> np.ndarray:
     if answered.form in ("numbers", "quantiles"):
         gaps = np.abs(answered.answer["value"] - answered.truth).reshape(len(answered), -1)
         return np.nanmean(gaps, axis=1)
+    if answered.form == "texts":
+        return 100 - chrf_of_rows(answered.truth, answered.answer["text"])
     return np.zeros(len(answered))
 
 

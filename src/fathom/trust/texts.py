@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from fathom.model import Model
 from fathom.trust.attention import Attention, attention_of
-from fathom.trust.gates import Gates, gates_of, reach_of
+from fathom.trust.gates import Gates, Reach, gates_of, reaches_of
 from fathom.trust.pulls import Pull, pulls_of
 from fathom.trust.samples import Sample, samples_of
 from fathom.trust.sentences import sentences, text_columns
@@ -32,14 +32,14 @@ class Texts:
         pulls: which tokens pull its answer.
         attentions: of each sentence every attention.
         gates: along a sentence.
-        reach: how much a state depends on the token k places before it.
+        reaches: how much a state depends on the token k places before it, in its own net and in others at their start.
     """
 
     samples: Sequence[Sample] = ()
     pulls: Sequence[Pull] = ()
     attentions: Sequence[Sequence[Attention]] = ()
     gates: Gates | None = None
-    reach: Sequence[float] = ()
+    reaches: Sequence[Reach] = ()
 
     def without_rows(self) -> Texts:
         """What is about no single row."""
@@ -57,7 +57,7 @@ def texts_of(model: Model, table: pa.Table, *, private: bool = False) -> Texts |
     if not text_columns(model):
         return None
     far = sentences(model, table, FAR_ROWS, most=FAR_TOKENS, longest=True)
-    found = Texts(reach=reach_of(model, far))
+    found = Texts(reaches=reaches_of(model, far))
     if private:
         return found
     short = sentences(model, table, SHOWN)

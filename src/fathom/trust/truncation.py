@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from fathom.heads import HEADS
 from fathom.heads.scoring import Judged, plain_metric
 from fathom.kinds.text import CUT
 from fathom.model import Model
@@ -52,7 +51,7 @@ def truncations(model: Model, table: pa.Table, target: str, judged: Judged, rows
         judged: the answers to S samples.
         rows: (S,) the row of each sample.
     """
-    metric = HEADS.get(model.layout.heads[target].name).facts["metrics"][0]
+    metric = model.metrics_of(target)[0]
     found = []
     for column in text_columns(model).values():
         kind = column.fitted
