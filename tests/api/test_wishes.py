@@ -15,8 +15,9 @@ from fathom.api.rows import prepare
 from fathom.api.wishes import bears_bfloat16, with_wishes
 from fathom.config import Config
 from fathom.data import read
-from fathom.layout import Layout
+from fathom.layout import Layout, choose_layout
 from fathom.registry import Choice
+from fathom.signals import TextSpec
 
 WANTED, OWN = 3e-3, 1e-3  # of a convnet, and AdamW's
 PICTURES = {
@@ -88,3 +89,10 @@ def test_an_average_is_taken_where_the_net_wants_one_and_nothing_else_is_asked(a
 @pytest.mark.parametrize(("net", "bears"), [("tabm", True), ("mlp", False)])
 def test_bfloat16_is_for_nets_that_bear_it(net: str, bears: bool):
     assert bears_bfloat16(layout_of(Config.of({"target": "y", "net": net}))) is bears
+
+
+@pytest.mark.parametrize(("decoder", "bears"), [("transformer", True), ("gpt", True), ("lstm", False)])
+def test_bfloat16_is_also_for_decoders_that_bear_it(decoder: str, bears: bool):
+    texts = TextSpec(size=10, pad=0, unknown=1, begin=2, end=3, mask=4, length=8)
+    layout = choose_layout({}, {"text": ("text", texts)}, heads={"text": Choice("generate", {"net": Choice(decoder)})})
+    assert bears_bfloat16(layout) is bears

@@ -143,3 +143,18 @@ def test_of_several_networks_the_answer_that_most_give_counts():
     found = head(TOKENS).combined([given([5, 3], 1.0), given([6, 3], 2.0), given([6, 3], 3.0)])
     assert found["ids"].tolist() == [[6, 3]]
     assert float(found["nll"]) == pytest.approx(-math.log((math.exp(-1) + math.exp(-2) + math.exp(-3)) / 3))
+
+
+@pytest.mark.parametrize("state", [ALONE, TOKENS], ids=["alone", "tokens"])
+def test_a_decoder_computes_coarsely_where_it_is_asked_to_and_its_loss_is_float32(state):
+    one = head(state).train()
+    exact = one.loss(signal(state), ROWS, None).total
+    with torch.autocast("cpu", torch.bfloat16):
+        coarse = one.loss(signal(state), ROWS, None).total
+        assert one._logits(torch.randn(2, WIDTH)).dtype == torch.bfloat16
+    assert coarse.dtype == torch.float32
+    assert coarse.item() != exact.item()
+    assert coarse.item() == pytest.approx(exact.item(), rel=0.02)
+    coarse.backward()
+    gradients = [parameter.grad for parameter in one.parameters() if parameter.grad is not None]
+    assert all(gradient.dtype == torch.float32 and gradient.isfinite().all() for gradient in gradients)

@@ -90,6 +90,16 @@ def test_attention_with_dropout_is_the_same_attention(causal, masked):
     )
 
 
+def test_a_processor_attends_in_float32_where_products_are_coarse():
+    query, key, value = torch.randn(3, 2, 2, 5, 4).unbind(0)
+    exact = attend(query, key, value, causal=True, dropout=nn.Dropout(0.0))
+    with torch.autocast("cpu", torch.bfloat16):
+        found = attend(query, key, value, causal=True, dropout=nn.Dropout(0.0))
+        rounded = attend(query.bfloat16(), key.bfloat16(), value.bfloat16(), causal=True, dropout=nn.Dropout(0.0))
+    assert found.dtype == rounded.dtype == torch.float32
+    assert_close(found, exact)
+
+
 def test_heads_that_do_not_divide_the_width_are_named():
     with pytest.raises(ConfigError, match="width 12 is not divided by 5 heads"):
         SelfAttention(12, 5)
