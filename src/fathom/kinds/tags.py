@@ -34,8 +34,7 @@ Words = Sequence[str] | None
 class Tags(Kind):
     """A tag for each word of a text that comes in: a list beside a list of words, or both divided by blanks.
 
-    Only words are asked for: a word's first token tells its tag. A word that is cut off with its text gets O where there
-    is such a tag, else none.
+    A word's first token tells its tag. A word that is cut off with its text gets O where there is such a tag, else none.
 
     Args:
         state: what ``fit`` returned.
@@ -139,9 +138,10 @@ class Tags(Kind):
         return _objects([None if cell is None else _line(cell) for cell in _words(part(self._rows, OWN))])
 
     def values(self, prediction: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """``tag`` (N, T) as ``text`` (N,), tags with blanks between; the mean ``chance`` (N,) of a row's tags."""
+        """``tag`` (N, T) as ``text`` (N,), tags with blanks between; ``words`` (N,) how many; their mean ``chance``."""
         found, chances = self._told(prediction)
-        return {"text": _objects([_line([tag or NO_TAG for tag in row]) for row in found]), "chance": chances}
+        lines = _objects([_line([tag or NO_TAG for tag in row]) for row in found])
+        return {"text": lines, "words": np.array([len(row) for row in found], np.int64), "chance": chances}
 
     def decode(self, prediction: Mapping[str, np.ndarray]) -> dict[str, pa.Array]:
         """A list of tags, or a string of them where the column holds strings; the mean probability of a row's tags."""

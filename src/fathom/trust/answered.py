@@ -21,7 +21,8 @@ class Answered:
 
     Attributes:
         name: the target.
-        form: "classes", "labels", "quantiles", "numbers", or "other", of which only metrics are known.
+        form: "classes", "labels", "quantiles", "numbers", "texts" that were found in what came in, or "other", of which
+            only metrics are known.
         classes: the names of the K classes or labels.
         truth: (N,) or (N, D), as metrics take it.
         answer: arrays of N rows.
@@ -91,6 +92,8 @@ def _form(model: Model, name: str, judged: Judged) -> str:
         return str(of)
     if quantiles_of(judged.answer):
         return "quantiles"
+    if "chance" in judged.answer and judged.truth.dtype.kind == "O":
+        return "texts"
     return "numbers" if "value" in judged.answer and judged.truth.ndim <= 2 else "other"
 
 

@@ -15,6 +15,7 @@ import pyarrow as pa
 from fathom.data.columns import holds_pictures, holds_single_values
 from fathom.data.source import base_of
 from fathom.errors import SourceError
+from fathom.heads.answer_metrics import exactly
 from fathom.kinds import KINDS
 from fathom.kinds.pictures import opened, pictures_in
 from fathom.model import Model
@@ -105,6 +106,9 @@ def _surprise(answered: Answered) -> np.ndarray:
     if answered.form in ("numbers", "quantiles"):
         gaps = np.abs(answered.answer["value"] - answered.truth).reshape(len(answered), -1)
         return np.nanmean(gaps, axis=1)
+    if answered.form == "texts":  # the surest of the wrong ones first
+        right = exactly(answered.truth, answered.answer["text"])
+        return np.where(right, 0.0, np.maximum(answered.answer["chance"], LEAST_PROBABILITY))
     return np.zeros(len(answered))
 
 
