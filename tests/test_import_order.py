@@ -19,8 +19,8 @@ ORDER = (
     "errors", "registry", "runtime", "typeset", "progress", "specs", "signals", "data", "kinds", "inference", "column",
     "schema",
     "resampling", "checks", "nets", "heads", "augment", "layout", "fusion", "network", "ensemble", "training",
-    "tracking", "manifest", "model", "trust", "compress", "control", "federate", "deploy", "report", "config", "api", "sklearn",
-    "cli",
+    "tracking", "manifest", "model", "trust", "compress", "control", "federate", "deploy", "report", "config", "api",
+    "sklearn", "cli",
 )  # fmt: skip
 MEANING = frozenset({"data", "kinds", "inference", "column", "schema", "resampling", "checks"})
 BANS = {"nets": MEANING, "heads": MEANING}

@@ -22,9 +22,6 @@ SIDE = 8
 PLACES = [(name, pa.list_(pa.int64())) for name in ("begins", "ends")]
 ANSWERS = pa.struct([("own", pa.string()), ("within", pa.string()), *PLACES])
 TAGGED = pa.struct([("own", pa.list_(pa.string())), ("within", pa.list_(pa.string())), *PLACES])
-PLACES = [(name, pa.list_(pa.int64())) for name in ("begins", "ends")]
-ANSWERS = pa.struct([("own", pa.string()), ("within", pa.string()), *PLACES])
-TAGGED = pa.struct([("own", pa.list_(pa.string())), ("within", pa.list_(pa.string())), *PLACES])
 WORDS = ("amber", "blue", "coral", "denim", "ebony")
 TAGS = tuple(f"tag {letter}" for letter in "abcdefghijklmnopqrst")
 
@@ -35,7 +32,6 @@ def columns(seed: int = 0) -> dict[str, pa.ChunkedArray]:
     words = draw.choice(WORDS, ROWS)
     pictures = _pictures(draw, channels=3)
     pairs = [draw.choice(WORDS, 2, replace=False).tolist() for _ in range(ROWS)]
-    pairs = [third.choice(WORDS, 2, replace=False).tolist() for _ in range(ROWS)]
     found: dict[str, Any] = {
         "floats": draw.normal(3, 2, ROWS),
         "whole numbers": draw.integers(-500, 500, ROWS),
@@ -64,23 +60,9 @@ def columns(seed: int = 0) -> dict[str, pa.ChunkedArray]:
         ],
         "answers in texts": pa.array([_beside(words, _piece(words, k % 4)) for k, words in enumerate(pairs)], ANSWERS),
         "tags of words": pa.array([_beside(words, [word[0].upper() for word in words]) for words in pairs], TAGGED),
-        "answers in texts": pa.array([_beside(words, _piece(words, k % 4)) for k, words in enumerate(pairs)], ANSWERS),
-        "tags of words": pa.array([_beside(words, [word[0].upper() for word in words]) for words in pairs], TAGGED),
         "lists of three": pa.array(draw.normal(0, 1, (ROWS, 3)).tolist()),
     }
     return {name: in_two_chunks(values) for name, values in found.items()}
-
-
-def _piece(words: list[str], which: int) -> str:
-    """The first of two words, the second, both, or none."""
-    return (words[0], words[1], " ".join(words), "")[which]
-
-
-def _beside(words: list[str], own: Any) -> dict[str, Any]:
-    """A cell joined with the words that it is about, each of which is a token."""
-    first, whole = len(words[0]), len(" ".join(words))
-    within = words if isinstance(own, list) else " ".join(words)
-    return {"own": own, "within": within, "begins": [-1, 0, first + 1, -1], "ends": [-1, first, whole, -1]}
 
 
 def _piece(words: list[str], which: int) -> str:

@@ -34,7 +34,7 @@ Words = Sequence[str] | None
 class Tags(Kind):
     """A tag for each word of a text that comes in: a list beside a list of words, or both divided by blanks.
 
-    A word's first token tells its tag. A word that is cut off with its text gets O where there is such a tag, else none.
+    A word's first token tells its tag. A word that is cut off with its text gets O if there is such a tag, else none.
 
     Args:
         state: what ``fit`` returned.
