@@ -31,7 +31,7 @@ def columns(seed: int = 0) -> dict[str, pa.ChunkedArray]:
     draw, other, third = (np.random.default_rng(of) for of in (seed, (seed, 1), (seed, 2)))
     words = draw.choice(WORDS, ROWS)
     pictures = _pictures(draw, channels=3)
-    pairs = [draw.choice(WORDS, 2, replace=False).tolist() for _ in range(ROWS)]
+    pairs = [third.choice(WORDS, 2, replace=False).tolist() for _ in range(ROWS)]
     found: dict[str, Any] = {
         "floats": draw.normal(3, 2, ROWS),
         "whole numbers": draw.integers(-500, 500, ROWS),
