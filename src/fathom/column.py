@@ -77,7 +77,8 @@ def settled(column: Column, columns: Sequence[Column], table: pa.Table) -> Colum
             if name not in table.column_names:
                 raise SchemaError(unknown_name("column", name, table.column_names))
         if not texts:
-            raise SchemaError(f"kind {column.kind.name!r} answers from a text that comes in, and none does")
+            none = "and none does (--kind COLUMN=text makes a column one)"
+            raise SchemaError(f"kind {column.kind.name!r} answers from a text that comes in, {none}")
         options = entry.factory.settle(table, column.name, texts, column.kind.options)
     return replace(column, kind=Choice(column.kind.name, options))
 
