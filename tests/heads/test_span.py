@@ -1,4 +1,4 @@
-"""The head that finds an answer in a text: its loss by hand, its best piece by brute force, and a net that learns it."""
+"""The head that finds an answer in a text: its loss by hand, its best piece by brute force, a net that learns it."""
 
 from __future__ import annotations
 
@@ -13,9 +13,11 @@ import pytest
 import torch
 
 import fathom
+from fathom.api.reporting import write_report
 from fathom.errors import ConfigError, InputError
 from fathom.heads.span import NEVER, Span
 from fathom.signals import Signal, SignalSpec, SpanSpec
+from fathom.trust.evaluation import evaluated
 
 WIDTH, LONG, SHORT = 8, 7, 3
 MASK = torch.tensor([[True] * LONG, [True] * 5 + [False] * 2, [False] * LONG])
@@ -59,9 +61,9 @@ def test_where_every_row_has_an_answer_none_begins_before_the_text():
 @pytest.mark.parametrize("longest", [1, 2, 30])
 def test_the_answer_is_the_likeliest_piece_of_all(longest):
     one, signal = head(longest=longest, no_answer=-50.0), state()
-    found = one.predict(signal)
+    found = {name: value.detach() for name, value in one.predict(signal).items()}
     for row, length in enumerate((LONG, 5)):
-        chances = one.output(signal.tokens[row, SHORT : SHORT + length - 1]).softmax(0)
+        chances = one.output(signal.tokens[row, SHORT : SHORT + length - 1]).softmax(0).detach()
         pieces = {
             (i, j): float(chances[i, 0] * chances[j, 1])
             for i in range(1, length - 1)
@@ -174,8 +176,17 @@ def test_a_run_is_told_loaded_and_evaluated_alike(trained, tmp_path):
     assert scored["answer"]["exact_match"].value == pytest.approx(
         np.mean([a == b for a, b in zip(first["answer"].to_pylist(), rows["answer"].to_pylist(), strict=True)])
     )
-    page = (trained.directory / "report.html").read_text()
+
+
+def test_the_report_shows_the_surest_of_the_wrong_answers(trained):
+    page = write_report(trained.directory).read_text()
     assert "exact_match" in page
+    rows = fathom.read(squad(trained.directory.parent / "new.json", 40, none=True, seed=5)).parts["train"]
+    mistakes = evaluated(trained.model, rows).targets["answer"].mistakes
+    right = trained.model.evaluate(rows)["answer"]["exact_match"].value
+    assert len(mistakes) == min(12, round(40 * (1 - right)))
+    assert all(mistake.truth != mistake.prediction for mistake in mistakes)
+    assert evaluated(trained.model, rows, private=True).targets["answer"].mistakes == []
 
 
 def test_an_ensemble_finds_answers_too(tmp_path):
