@@ -136,11 +136,10 @@ def squad(place: Path, count: int, *, none: bool = False, seed: int = 0) -> Path
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("net", ["lstm", "transformer"])
-def test_a_net_finds_answers_far_above_the_trivial_one(tmp_path, net):
+def test_a_net_asks_the_question_and_finds_its_answer(tmp_path):
     made = squad(tmp_path / "made.json", 1200)
     run = fathom.fit(
-        made, head="span", net=net, kinds={"context": "text", "question": "text"}, budget="25epochs", baseline=False
+        made, head="span", kinds={"context": "text", "question": "text"}, budget="25epochs", baseline=False
     )
     score = run.metrics["answer"]["exact_match"]
     assert score.value > 0.8
@@ -204,7 +203,20 @@ def test_a_kind_that_was_named_otherwise_is_not_overruled(tmp_path):
 
 
 def test_answers_in_one_text_alone_need_no_question():
-    rows = pa.table({"text": ["we met Anna on a sunny day in May"] * 40, "answer": ["Anna", "May"] * 20})
-    run = fathom.fit(rows, target="answer", kinds={"answer": "span", "text": "text"}, budget="3steps", test=0.2)
+    run = fathom.fit(
+        called(300), target="answer", kinds={"answer": "span", "text": "text"}, net="gru", budget="12epochs"
+    )
     assert run.model.layout.body is None
-    assert set(run.model.predict(rows).column_names) == {"answer", "answer probability"}
+    assert run.metrics["answer"]["exact_match"].value > 0.9
+    assert run.metrics["answer"]["exact_match"].trivial < 0.4
+    assert set(run.model.predict(called(3)).column_names) == {"answer", "answer probability"}
+
+
+def called(count: int) -> pa.Table:
+    """Texts among whose names one is that of the ship, which is asked for."""
+    draw = random.Random(count)
+    rows = [draw.sample(NAMES, 3) for _ in range(count)]
+    texts = [f"{a} and {b} sailed on a ship called {c} for years" for a, b, c in rows]
+    turned = [f"on a ship called {c} sailed {a} with {b} for years" for a, b, c in rows]
+    chosen = [pair[draw.randrange(2)] for pair in zip(texts, turned, strict=True)]
+    return pa.table({"text": chosen, "answer": [c for _, _, c in rows]})

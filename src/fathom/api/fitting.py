@@ -267,8 +267,9 @@ def _train(
     """Train a network on a run's rows."""
     valid = None if rows.valid is None else model.prepared(rows.valid)
     with training_store(model, rows, directory) as train:
-        for line in model.schema.left_out(train) if isinstance(train, TensorStore) and watchers.say else ():
-            watchers.say(f"note: {line}")
+        if watchers.say is not None and isinstance(train, TensorStore):
+            for line in model.schema.left_out(train):
+                watchers.say(f"note: {line}")
         return train_on(model, train, valid, asked, directory, watchers.hooks(what, asked), watchers.say)
 
 
