@@ -321,13 +321,13 @@ class Schema:
 
     def _cells(self, table: pa.Table, column: Column, *, whole: bool = False) -> pa.ChunkedArray:
         """A column's cells, joined with those of columns that its kind reads; ``whole`` with their tokens' places."""
-        others = {part: name for part, name in reads(column).items() if name in table.column_names}
-        if column.name not in table.column_names:
-            own = pa.chunked_array([pa.nulls(table.num_rows)])
-        else:
+        if not (beside := reads(column)):
+            return emptied(located(table[column.name], base_of(table), column.kind.name), column.missing)
+        names = set(table.column_names)
+        others = {part: name for part, name in beside.items() if name in names}
+        own = pa.chunked_array([pa.nulls(table.num_rows)])
+        if column.name in names:
             own = emptied(located(table[column.name], base_of(table), column.kind.name), column.missing)
-        if not others:
-            return own
         cells = {part: emptied(table[name], self._named(name).missing) for part, name in others.items()}
         within = self._named(others[WITHIN])
         return joined(own, cells, kind_of(within).places(cells[WITHIN]) if whole else None)

@@ -206,7 +206,6 @@ def test_answers_in_one_text_alone_need_no_question():
     run = fathom.fit(
         called(300), target="answer", kinds={"answer": "span", "text": "text"}, net="gru", budget="12epochs"
     )
-    assert run.model.layout.body is None
     assert run.metrics["answer"]["exact_match"].value > 0.9
     assert run.metrics["answer"]["exact_match"].trivial < 0.4
     assert set(run.model.predict(called(3)).column_names) == {"answer", "answer probability"}
