@@ -62,6 +62,18 @@ def test_answers_come_back_by_characters_in_any_script(tokenizer, lowercase):
     assert back(schema(rows, tokenizer=tokenizer, lowercase=lowercase), rows) == [answer for _, answer in answers]
 
 
+def test_an_answer_between_signs_is_not_given_them():
+    rows = table([("of (Paris), the", "Paris"), ("[twenty-five] years", "five")])
+    assert back(schema(rows, tokenizer="char"), rows) == ["Paris", "five"]
+
+
+def test_the_begin_and_the_end_of_a_text_stand_for_no_character_even_where_it_is_cut():
+    rows = table([(PARIS, "tower"), (None, "x")])
+    places = schema(rows, tokenizer="char", length=12).encode(rows).cells["answer"].combine_chunks()
+    assert places.field("begins").to_pylist() == [[-1, *range(10), -1], []]
+    assert places.field("ends").to_pylist() == [[-1, *range(1, 11), -1], []]
+
+
 def test_an_answer_that_stands_twice_is_the_one_that_starts_where_it_is_said():
     second = PARIS.rindex("Paris")
     rows = table([(PARIS, "Paris", second)] * 3, starts=True)
