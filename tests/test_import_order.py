@@ -18,9 +18,9 @@ SOURCE = Path(__file__).resolve().parents[1] / "src"
 ORDER = (
     "errors", "registry", "runtime", "typeset", "progress", "specs", "signals", "data", "kinds", "inference", "column",
     "schema",
-    "resampling", "checks", "nets", "heads", "augment", "layout", "network", "ensemble", "training", "tracking",
-    "manifest", "model", "trust", "compress", "control", "federate", "deploy", "report", "config", "api", "sklearn",
-    "cli",
+    "resampling", "checks", "nets", "heads", "augment", "layout", "fusion", "network", "ensemble", "training",
+    "tracking", "manifest", "model", "trust", "compress", "control", "federate", "deploy", "report", "config", "api",
+    "sklearn", "cli",
 )  # fmt: skip
 MEANING = frozenset({"data", "kinds", "inference", "column", "schema", "resampling", "checks"})
 BANS = {"nets": MEANING, "heads": MEANING}

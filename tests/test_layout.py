@@ -70,3 +70,14 @@ def test_a_text_beside_a_category_is_told_by_nets_that_come_to_the_same_layout()
     layout = choose_layout(schema.inputs(), schema.targets())
     named = {kind: Choice(net["name"]) for kind, net in layout.named(schema.inputs()).items()}
     assert choose_layout(schema.inputs(), schema.targets(), nets=named) == layout
+
+
+@pytest.mark.parametrize("head", ["span", "label_tokens"])
+def test_where_tokens_are_asked_for_the_net_of_texts_stands_on_all_that_comes_in(head):
+    target = {"y": ({"span": "span", "label_tokens": "tags"}[head], None)}
+    inputs = {"pack/number": ("number", None), "input/a": ("text", None), "input/b": ("text", None)}
+    assert choose_layout(inputs, target).body.name == "transformer"
+    named = choose_layout(inputs, target, nets={"number": Choice("scale"), "tokens": Choice("gru")})
+    assert named.body.name == "gru"
+    assert choose_layout(inputs, {"y": ("category", None)}).body.name == "mlp"
+    assert choose_layout({"input/a": ("text", None)}, target).body is None

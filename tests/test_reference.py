@@ -22,6 +22,7 @@ from fathom.cli.settings import config_from
 from fathom.config import Config
 from fathom.heads import HEADS
 from fathom.kinds import KINDS
+from fathom.kinds.beside import WITHIN, own_cells, part
 from tests.kinds.columns import ROWS, columns, sorts_of
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -62,9 +63,15 @@ def asked_of(line: str) -> Config:
 
 @cache
 def rows_of(target: str):
-    """Rows with an input of each kind, and a target."""
-    kinds = {kind: kind for kind in KINDS.names()} | ({} if target == "none" else {"y": target})
-    source = pa.table({name: columns()[sorts_of(kind)[0]] for name, kind in kinds.items()})
+    """Rows with an input of each kind that can come in, and a target with the text that it reads, if it does."""
+    kinds = {entry.name: entry.name for entry in KINDS if "entry" in entry.facts}
+    found = {name: columns()[sorts_of(kind)[0]] for name, kind in kinds.items()}
+    if target != "none":
+        cells, kinds["y"] = columns()[sorts_of(target)[0]], target
+        found["y"] = own_cells(cells)
+        if KINDS.get(target).facts.get("reads"):
+            found["words"], kinds["words"] = part(cells, WITHIN), "text"
+    source = pa.table(found)
     asked = Config.of({"target": "none" if target == "none" else "y", "kinds": kinds, "valid": 0.0, "test": 0.0})
     return prepare(read(source), None, asked, lambda line: None)
 

@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 from fathom.data.source import base_of
-from fathom.errors import SchemaError
+from fathom.errors import SchemaError, unknown_name
 from fathom.inference import infer_column
 from fathom.kinds import KINDS, Kind, Statistics
 from fathom.registry import Choice
@@ -54,6 +54,33 @@ class Column:
 def inferred(name: str, table: pa.Table, role: Role | None, kind: Any) -> Column:
     found, choice, reason = infer_column(name, partial(located, table[name], base_of(table)), role, kind)
     return Column(name, found, choice, reason)
+
+
+def reads(column: Column) -> dict[str, str]:
+    """The other columns that a column's kind reads, by the option that names each."""
+    options = KINDS.get(column.kind.name).facts.get("reads", ())
+    return {option: column.kind.options[option] for option in options if column.kind.options.get(option)}
+
+
+def settled(column: Column, columns: Sequence[Column], table: pa.Table) -> Column:
+    """A target with the other columns named that its kind reads.
+
+    Raises:
+        SchemaError: there is no such column, or not of texts that come in.
+    """
+    entry = KINDS.get(column.kind.name)
+    if column.role is not Role.TARGET or "reads" not in entry.facts:
+        return column
+    texts = [other.name for other in columns if other.role is Role.INPUT and form_of(other) == "text"]
+    with named(column):
+        for name in reads(column).values():
+            if name not in table.column_names:
+                raise SchemaError(unknown_name("column", name, table.column_names))
+        if not texts:
+            none = "and none does (--kind COLUMN=text makes a column one)"
+            raise SchemaError(f"kind {column.kind.name!r} answers from a text that comes in, {none}")
+        options = entry.factory.settle(table, column.name, texts, column.kind.options)
+    return replace(column, kind=Choice(column.kind.name, options))
 
 
 def alone(column: Column) -> Column:

@@ -127,6 +127,8 @@ def choose_layout(
             entry = NETS.get(net.name)
             plain = entry.facts["takes"] == "vector" and not nets
             chosen |= dict.fromkeys(_places(entry, inputs), net)
+    elif len(inputs) > 1 and "tokens" in _needed(targets, heads or {}):
+        chosen |= _net_on_tokens(inputs, chosen)
     named = _named_body(chosen)
     branches = {
         key: _chain(kind, _preferred(named, key, kind) | chosen, plain=plain) for key, (kind, _) in inputs.items()
@@ -159,6 +161,21 @@ def _places(entry: Entry, inputs: Specs) -> list[str]:
             f"net {entry.name!r} takes {takes}, which the data does not hold (nets that fit: {', '.join(others)})"
         )
     return fitting
+
+
+def _needed(targets: Specs, heads: Mapping[str, Choice]) -> set[str | None]:
+    """The parts of a Signal on which the heads stand."""
+    named = [_named(heads.get(name) or Choice(DEFAULT), _part_of(kind, "head")) for name, (kind, _) in targets.items()]
+    return {HEADS.get(head.name).facts["needs"] for head in named}
+
+
+def _net_on_tokens(inputs: Specs, chosen: Mapping[str, Choice]) -> dict[str, Choice]:
+    """The usual net of what comes in as tokens, to stand on all of them; none where another place has one."""
+    usual = {kind: KINDS.get(kind).facts.get("net") for kind, _ in inputs.values()}
+    fitting = [kind for kind, net in usual.items() if net is not None and NETS.get(net).facts["takes"] == "tokens"]
+    if not fitting or not {*DEFAULT_BODIES, fitting[0]}.isdisjoint(chosen):
+        return {}
+    return {"tokens": Choice(str(usual[fitting[0]]))}
 
 
 def _stands_on_all(entry: Entry) -> bool:

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from fathom.augment.hiding import Hiding
-from fathom.data.store import TensorStore
+from fathom.data.store import TensorStore, stacked_rows
 from fathom.ensemble import built_network
 from fathom.errors import ConfigError, InputError, ModelError, SchemaError, unknown_name
 from fathom.heads import HEADS
@@ -88,7 +88,7 @@ class Model:
         for _, store in self._encoded(table, targets=False):
             columns: dict[str, pa.Array] = {}
             for name, answer in self.answers(store, double=double).items():
-                columns |= self.schema.decode(name, answer)
+                columns |= self.schema.decode(name, answer, store)
             yield pa.table(columns)
 
     def embed(self, table: pa.Table) -> np.ndarray:
@@ -110,7 +110,7 @@ class Model:
             for name, prediction in network.predict(batch, heads, measured=measured).items():
                 for key, value in self._tempered(name, prediction).items():
                     parts.setdefault(name, {}).setdefault(key, []).append(value.cpu())
-        return {name: {key: torch.cat(v).numpy() for key, v in heads.items()} for name, heads in parts.items()}
+        return {name: {key: stacked_rows(v).numpy() for key, v in heads.items()} for name, heads in parts.items()}
 
     def prepared(self, table: pa.Table | TensorStore, *, whole: bool = True) -> TensorStore:
         """Rows, or a piece of them, encoded for training and choosing, with all computed that no training changes."""
@@ -341,9 +341,9 @@ class Model:
             name: Judged(
                 self._truth_or_unseen(name, store),
                 _weights(store),
-                self._values(name, answers[name]),
-                self._values(name, beside[name]) if name in beside else None,
-                self.schema.texts(store) if name in self.targets and "ids" in answers[name] else {},
+                self._values(name, answers[name], store),
+                self._values(name, beside[name], store) if name in beside else None,
+                self.schema.texts(store) if name in self.targets and {"ids", "begin"} & answers[name].keys() else {},
             )
             for name in heads
         }
@@ -371,21 +371,21 @@ class Model:
         return truth
 
     def _truth(self, name: str, store: TensorStore) -> np.ndarray | None:
-        kind = self.schema.answered(name)
+        kind = self.schema.answered(name, store)
         if kind is not None:
             return kind.truth(store.drawn(target_key(name) if name in self.targets else name))
         return np.asarray(self._head(name).truth(store.drawn(name)))
 
-    def _values(self, name: str, answer: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    def _values(self, name: str, answer: Mapping[str, np.ndarray], store: TensorStore | None) -> dict[str, np.ndarray]:
         """A prediction in the column's own unit; what was rebuilt of several stays in the unit of their tensor."""
-        return dict(answer) if (kind := self.schema.answered(name)) is None else kind.values(answer)
+        return dict(answer) if (kind := self.schema.answered(name, store)) is None else kind.values(answer)
 
     def _trivial(self, name: str, judged: Judged) -> Answers:
         if judged.truth.dtype.kind == "O":
             return trivial_texts(judged.truth, judged.answer, judged.texts)
         answers = self.network.trivial(len(judged.truth)).get(name)
         plain = None if answers is None else {key: value.cpu().numpy() for key, value in answers.items()}
-        return {} if plain is None else {"": self._values(name, plain)}
+        return {} if plain is None else {"": self._values(name, plain, None)}
 
 
 def _rows_at_once(store: TensorStore) -> int:

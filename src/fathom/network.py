@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from fathom.errors import ConfigError
+from fathom.fusion import joined, joined_spec, joined_tokens, joined_tokens_spec
 from fathom.heads import HEADS
 from fathom.layout import SIGNAL_PARTS, Layout, Specs
 from fathom.nets import NETS
@@ -58,7 +59,7 @@ class Network(nn.Module):
         self.input_keys = tuple(layout.branches)
         self.branches = nn.ModuleList(_Chain(layout.branches[key], inputs[key][1]) for key in self.input_keys)
         self._body_takes = None if layout.body is None else NETS.get(layout.body.name).facts["takes"]
-        join = _joined_tokens_spec if self._body_takes == "tokens" else _joined_spec
+        join = joined_tokens_spec if self._body_takes == "tokens" else joined_spec
         state = join([chain.gives for chain in self.branches])  # type: ignore[misc]
         self.body = None if layout.body is None else NETS.build(layout.body, state)
         if self.body is not None:
@@ -91,11 +92,11 @@ class Network(nn.Module):
 
     def forward(self, batch: Batch) -> Signal:
         """The state on which the heads stand, from the input tensors of a batch."""
-        signals = [
-            chain(batch.get(key), batch.get(entered_key(key)), batch.get(beside_key(key, "size")))
+        signals = {
+            key: chain(batch.get(key), batch.get(entered_key(key)), batch.get(beside_key(key, "size")))
             for key, chain in zip(self.input_keys, self.branches, strict=True)
-        ]
-        join = _joined_tokens if self._body_takes == "tokens" else _joined
+        }
+        join = joined_tokens if self._body_takes == "tokens" else joined
         signal = join(signals) if signals else self._nothing(batch)
         if self.body is None:
             return signal
@@ -333,7 +334,7 @@ def _passed(net: nn.Module, takes: str | None, signal: Signal) -> Signal:
     if takes == "vector":
         given = net(signal.vector)
     elif takes == "tokens":
-        given = net(signal.tokens, signal.mask)
+        given = replace(net(signal.tokens, signal.mask), parts=signal.parts)
     else:
         given = net(signal.maps)
     if signal.members == 1 and signal.frame is None:
@@ -347,54 +348,3 @@ def _beyond_body(body: SignalSpec, state: SignalSpec) -> SignalSpec:
     if "maps" not in state.gives or "maps" in body.gives or body.members > 1:
         return given
     return replace(given, gives=(*given.gives, "maps"), maps=state.maps)
-
-
-def _joined(signals: list[Signal]) -> Signal:
-    """The signals of all branches as one: vectors side by side; maps and tokens of the first that has them."""
-    if len(signals) == 1:
-        return signals[0]
-    members = max(signal.members for signal in signals)
-    signals = [signal.repeated(members) for signal in signals]
-    vectors = [signal.vector for signal in signals if signal.vector is not None]
-    tokens = next((signal for signal in signals if signal.tokens is not None), Signal())
-    maps = next((signal for signal in signals if signal.maps), Signal())
-    vector = torch.cat(vectors, dim=1) if vectors else None
-    return Signal(vector, tokens.tokens, tokens.mask, maps.maps, members, maps.frame)
-
-
-def _joined_spec(specs: list[SignalSpec]) -> SignalSpec:
-    if len(specs) == 1:
-        return specs[0]
-    columns: list[int] = []
-    for spec in specs:
-        if "vector" in spec.gives:
-            first = max(columns, default=-1) + 1
-            columns += [first + place for place in spec.columns or range(spec.width)]
-    return SignalSpec(
-        width=sum(spec.width for spec in specs if "vector" in spec.gives),
-        gives=tuple(part for part in SIGNAL_PARTS if any(part in spec.gives for spec in specs)),
-        maps=next((spec.maps for spec in specs if spec.maps), ()),
-        members=max((spec.members for spec in specs), default=1),
-        columns=tuple(columns),
-    )
-
-
-def _joined_tokens(signals: list[Signal]) -> Signal:
-    """The tokens of all branches, one after another."""
-    members = max(signal.members for signal in signals)
-    signals = [signal.repeated(members) for signal in signals]
-    tokens = [signal.tokens for signal in signals if signal.tokens is not None]
-    masks = None
-    if any(signal.mask is not None for signal in signals):
-        masks = [
-            there.new_ones(there.shape[:2], dtype=torch.bool) if signal.mask is None else signal.mask
-            for there, signal in zip(tokens, signals, strict=True)
-        ]
-    return Signal(None, torch.cat(tokens, dim=1), None if masks is None else torch.cat(masks, dim=1), (), members)
-
-
-def _joined_tokens_spec(specs: list[SignalSpec]) -> SignalSpec:
-    widths = sorted({spec.width for spec in specs})
-    if len(widths) > 1:
-        raise ConfigError(f"tokens of widths {' and '.join(map(str, widths))} cannot be joined; use one width for all")
-    return SignalSpec(widths[0], ("tokens",), members=max(spec.members for spec in specs))

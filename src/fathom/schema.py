@@ -25,14 +25,17 @@ from fathom.column import (
     located,
     merged,
     named,
+    reads,
     restored,
+    settled,
     sharing,
 )
 from fathom.data.columns import emptied, holds_numbers
 from fathom.data.source import base_of
 from fathom.data.store import TensorStore
 from fathom.errors import SchemaError, lacking, unknown_name
-from fathom.kinds import KINDS, Kind
+from fathom.kinds import KINDS, LEFT_OUT, Kind
+from fathom.kinds.beside import WITHIN, joined
 from fathom.progress import one_by_one
 from fathom.signals import WEIGHT, Batch, Ragged, Role, Samples, beside_key, input_key, pack_key, target_key
 
@@ -77,6 +80,7 @@ class Schema:
         unknown = {name: tuple(values) for name, values in (missing or {}).items()}
         if not any(column.role is Role.INPUT for column in columns):
             columns = [alone(column) for column in columns]
+        columns = _told_apart([settled(column, columns, table) for column in columns], given_roles)
         schema = cls(tuple(replace(column, missing=unknown.get(column.name, ())) for column in columns))
         schema._check_targets(table)
         schema._check_single_roles()
@@ -177,7 +181,8 @@ class Schema:
             raise SchemaError(lacking(absent, table.column_names))
         used = [column for column in wanted if column.role != Role.WEIGHT]
         columns = one_by_one(used, "encoding", "columns", even=False)
-        encoded = {column.name: self._encode(table, column) for column in columns}
+        cells = {column.name: self._cells(table, column, whole=True) for column in self._reading}
+        encoded = {column.name: self._encode(table, column, cells.get(column.name)) for column in columns}
         tensors, samples = self._joined_inputs(encoded), None
         windowed: set[str] = set()
         padded = {input_key(column.name) for column in self.of_role(Role.INPUT) if is_padded(column)}
@@ -193,7 +198,8 @@ class Schema:
             tensors[WEIGHT] = torch.from_numpy(weights.astype(np.float32))
         if not tensors:
             tensors = {"rows": torch.arange(table.num_rows)}
-        return TensorStore(tensors, samples or Samples.whole(table.num_rows), frozenset(windowed), frozenset(padded))
+        samples = samples or Samples.whole(table.num_rows)
+        return TensorStore(tensors, samples, frozenset(windowed), frozenset(padded), cells)
 
     def inputs(self) -> dict[str, tuple[str, Any]]:
         """Each input tensor of a batch, with the kind whose nets and heads it takes, and its spec."""
@@ -210,12 +216,26 @@ class Schema:
         """Each target column, with the kind whose nets and heads it takes, and its spec."""
         return {column.name: (form_of(column), kind_of(column).spec) for column in self.of_role(Role.TARGET)}
 
-    def answered(self, key: str) -> Kind | None:
-        """The kind of the one column that a head answers: a target, or an input that travels alone and is rebuilt."""
+    def answered(self, key: str, store: TensorStore | None = None) -> Kind | None:
+        """The kind of the one column that a head answers: a target, or an input that travels alone and is rebuilt.
+
+        Args:
+            key: the head's name.
+            store: the rows that are answered, into which some kinds look.
+        """
         targets = {column.name: column for column in self.of_role(Role.TARGET)}
         alone = {input_key(column.name): column for column in self.of_role(Role.INPUT) if not column.packed}
         column = (targets or alone).get(key)
-        return None if column is None else kind_of(column)
+        return None if column is None else kind_of(column).of_rows(None if store is None else store.cells.get(key))
+
+    def left_out(self, store: TensorStore) -> list[str]:
+        """What of the targets of encoded rows is not learned, in words, where that is not for want of a value."""
+        found = []
+        for column in self.of_role(Role.TARGET):
+            key = beside_key(target_key(column.name), LEFT_OUT)
+            if key in store.tensors:
+                found += [f"{column.name}: {words}" for words in kind_of(column).left_out(store.drawn(key))]
+        return found
 
     def texts(self, store: TensorStore) -> dict[str, np.ndarray]:
         """The texts that come in, (N,) each, by column, as they come back from their tokens."""
@@ -223,11 +243,14 @@ class Schema:
         read = {name: kind.truth(store.drawn(input_key(name))) for name, kind in columns.items()}
         return {name: texts for name, texts in read.items() if texts is not None}
 
-    def decode(self, key: str, prediction: Mapping[str, np.ndarray]) -> dict[str, pa.Array]:
-        """The columns of a prediction: of a target, or of an input tensor that was rebuilt."""
+    def decode(
+        self, key: str, prediction: Mapping[str, np.ndarray], store: TensorStore | None = None
+    ) -> dict[str, pa.Array]:
+        """The columns of a prediction: of a target, or of an input tensor that was rebuilt; as ``answered``."""
         targets = {column.name: column for column in self.of_role(Role.TARGET)}
-        if key in targets:
-            decoded = kind_of(targets[key]).decode(prediction)
+        kind = self.answered(key, store)
+        if key in targets and kind is not None:
+            decoded = kind.decode(prediction)
             return {_beside(key, name, targets) if name else key: values for name, values in decoded.items()}
         rebuilt = [column for column in self.of_role(Role.INPUT) if key == batch_key(column)]
         decoded, start = {}, 0
@@ -292,12 +315,41 @@ class Schema:
                 tensors |= {beside_key(input_key(column.name), name): value for name, value in alone.items()}
         return tensors
 
-    def _encode(self, table: pa.Table, column: Column) -> dict[str, Any]:
+    def _encode(self, table: pa.Table, column: Column, cells: pa.ChunkedArray | None) -> dict[str, Any]:
         with named(column):
-            return kind_of(column).encode(self._cells(table, column))
+            return kind_of(column).encode(self._cells(table, column) if cells is None else cells)
 
-    def _cells(self, table: pa.Table, column: Column) -> pa.ChunkedArray:
-        return emptied(located(table[column.name], base_of(table), column.kind.name), column.missing)
+    def _cells(self, table: pa.Table, column: Column, *, whole: bool = False) -> pa.ChunkedArray:
+        """A column's cells, joined with those of columns that its kind reads; ``whole`` with their tokens' places."""
+        if not (beside := reads(column)):
+            return emptied(located(table[column.name], base_of(table), column.kind.name), column.missing)
+        names = set(table.column_names)
+        others = {part: name for part, name in beside.items() if name in names}
+        own = pa.chunked_array([pa.nulls(table.num_rows)])
+        if column.name in names:
+            own = emptied(located(table[column.name], base_of(table), column.kind.name), column.missing)
+        cells = {part: emptied(table[name], self._named(name).missing) for part, name in others.items()}
+        within = self._named(others[WITHIN])
+        return joined(own, cells, kind_of(within).places(cells[WITHIN]) if whole else None)
+
+    def _named(self, name: str) -> Column:
+        return next(column for column in self.columns if column.name == name)
+
+    @property
+    def _reading(self) -> list[Column]:
+        """The targets whose kinds read other columns."""
+        return [column for column in self.of_role(Role.TARGET) if reads(column)]
+
+
+def _told_apart(columns: list[Column], given: Mapping[str, Role]) -> list[Column]:
+    """The columns, without those among the inputs that tell where a target's answers stand."""
+    telling = {name: column.name for column in columns for part, name in reads(column).items() if part != WITHIN}
+    return [
+        replace(column, role=Role.IGNORE, reason=f"tells where answers of {telling[column.name]!r} stand")
+        if column.name in telling and column.role is Role.INPUT and column.name not in given
+        else column
+        for column in columns
+    ]
 
 
 def _role(name: str, role: str) -> Role:

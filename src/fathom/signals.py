@@ -20,7 +20,17 @@ import torch
 from torch import Tensor
 
 from fathom.runtime import seed_from
-from fathom.specs import CategorySpec, DatetimeSpec, ImageSpec, MultilabelSpec, NumberSpec, SignalSpec, TextSpec
+from fathom.specs import (
+    CategorySpec,
+    DatetimeSpec,
+    ImageSpec,
+    MultilabelSpec,
+    NumberSpec,
+    SignalSpec,
+    SpanSpec,
+    TagsSpec,
+    TextSpec,
+)
 
 __all__ = [
     "MEMBER_WEIGHT",
@@ -41,6 +51,8 @@ __all__ = [
     "Samples",
     "Signal",
     "SignalSpec",
+    "SpanSpec",
+    "TagsSpec",
     "TextSpec",
     "batch_size",
     "beside_key",
@@ -274,6 +286,7 @@ class Signal:
         maps: (M·B, C, H, W) each, finest first.
         members: M; a head averages its predictions over members, as probabilities.
         frame: (B, 2) height and width in pixels of the picture behind the maps, as it came, or None.
+        parts: which inputs' tokens these are, one after another: the batch's name for each, and how many.
     """
 
     vector: Tensor | None = None
@@ -282,6 +295,7 @@ class Signal:
     maps: tuple[Tensor, ...] = ()
     members: int = 1
     frame: Tensor | None = None
+    parts: tuple[tuple[str, int], ...] = ()
 
     def repeated(self, members: int) -> Signal:
         """The same signal for each of ``members`` members, where it has one."""

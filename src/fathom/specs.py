@@ -6,7 +6,17 @@ from dataclasses import dataclass, field
 from itertools import accumulate, chain
 from typing import Any
 
-__all__ = ["CategorySpec", "DatetimeSpec", "ImageSpec", "MultilabelSpec", "NumberSpec", "SignalSpec", "TextSpec"]
+__all__ = [
+    "CategorySpec",
+    "DatetimeSpec",
+    "ImageSpec",
+    "MultilabelSpec",
+    "NumberSpec",
+    "SignalSpec",
+    "SpanSpec",
+    "TagsSpec",
+    "TextSpec",
+]
 
 
 @dataclass(frozen=True)
@@ -176,6 +186,38 @@ class TextSpec:
     counts: tuple[float, ...] = field(default=(), repr=False)
     tokenizer: str = ""
     longest: int = 0
+
+
+@dataclass(frozen=True)
+class SpanSpec:
+    """Pieces of a text that comes in, (B, 2) int64: the first and the last token of each; -1 counts nothing.
+
+    Where the text holds no answer, both are 0, the token before every text.
+
+    Attributes:
+        within: the batch's name for the text.
+        unanswered: the share of the training rows whose text holds no answer.
+        places: the mean, over training rows, of the logarithm of how many words an answer could begin with.
+    """
+
+    within: str
+    unanswered: float
+    places: float
+
+
+@dataclass(frozen=True)
+class TagsSpec:
+    """A tag for each word of a text that comes in, B ragged rows of int64, as long as the text has tokens.
+
+    At the first token of a word stands its tag, 1 to K, and anywhere else 0.
+
+    Attributes:
+        within: the batch's name for the text.
+        counts: the weight of every tag in the training rows.
+    """
+
+    within: str
+    counts: tuple[float, ...]
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from fathom.heads import HEADS, METRICS, Head
 from fathom.kinds import KINDS, Kind
+from fathom.kinds.beside import own_cells
 from fathom.nets.members import MemberLinear
 from fathom.registry import Choice, Entry
 from fathom.runtime import seeded
@@ -53,7 +54,7 @@ def asked() -> list[Asked]:
             for sort in sorts_of(alike, target=True):
                 cells = (columns()[sort].slice(0, ROWS),)
                 found.append(Asked(entry, sort, (fitted(alike, cells[0]),), cells))
-        if entry.name == KINDS.get(kind).facts["rebuild"] and KINDS.get(kind).facts["packed"]:
+        if entry.name == KINDS.get(kind).facts.get("rebuild") and KINDS.get(kind).facts["packed"]:
             several = tuple(columns(seed)[sort].slice(0, ROWS) for seed, sort in enumerate(sorts_of(kind)))
             found.append(Asked(entry, "together", tuple(fitted(kind, one) for one in several), several))
     return [one for one in found if not excused(one.entry, one.sort)]
@@ -187,7 +188,7 @@ def test_decoding_the_prediction_of_the_truth_gives_the_cells(one, learned):
         if len(one.kinds) > 1:
             end = start + kind.spec.num_outputs
             part, start = {name: value[:, start:end] for name, value in prediction.items()}, end
-        assert_same_cells(kind.decode(part)[""], cells.combine_chunks())
+        assert_same_cells(kind.of_rows(cells).decode(part)[""], own_cells(cells).combine_chunks())
 
 
 @EVERY

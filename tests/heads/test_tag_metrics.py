@@ -55,3 +55,10 @@ def test_tags_that_an_answer_lacks_are_wrong_and_those_too_many_do_not_count():
 
 def test_rows_without_any_entity_say_nothing_of_entities():
     assert np.isnan(ours("entity_f1", [["O", "O"]], [["O", "O"]]))
+
+
+def test_parts_of_speech_are_no_entities():
+    truth, found = (np.array(["NOUN VERB NOUN", None], object)[:1] for _ in range(2))
+    with np.errstate(invalid="ignore"):
+        assert np.isnan(METRICS.get("entity_f1").factory(truth, {"text": found}, np.ones((1, 1)))).all()
+    assert METRICS.get("tag_accuracy").factory(truth, {"text": found}, np.ones((1, 1))).tolist() == [1.0]

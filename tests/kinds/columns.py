@@ -19,15 +19,19 @@ from fathom.signals import Ragged
 
 ROWS = 40
 SIDE = 8
+PLACES = [(name, pa.list_(pa.int64())) for name in ("begins", "ends")]
+ANSWERS = pa.struct([("own", pa.string()), ("within", pa.string()), *PLACES])
+TAGGED = pa.struct([("own", pa.list_(pa.string())), ("within", pa.list_(pa.string())), *PLACES])
 WORDS = ("amber", "blue", "coral", "denim", "ebony")
 TAGS = tuple(f"tag {letter}" for letter in "abcdefghijklmnopqrst")
 
 
 def columns(seed: int = 0) -> dict[str, pa.ChunkedArray]:
     """Forty rows of each sort of column, in two chunks, none missing."""
-    draw, other = np.random.default_rng(seed), np.random.default_rng((seed, 1))
+    draw, other, third = (np.random.default_rng(of) for of in (seed, (seed, 1), (seed, 2)))
     words = draw.choice(WORDS, ROWS)
     pictures = _pictures(draw, channels=3)
+    pairs = [third.choice(WORDS, 2, replace=False).tolist() for _ in range(ROWS)]
     found: dict[str, Any] = {
         "floats": draw.normal(3, 2, ROWS),
         "whole numbers": draw.integers(-500, 500, ROWS),
@@ -54,9 +58,23 @@ def columns(seed: int = 0) -> dict[str, pa.ChunkedArray]:
         "written dates": [
             f"{draw.integers(1, 29)}.{draw.integers(1, 13)}.{draw.integers(1990, 2030)}" for _ in range(ROWS)
         ],
+        "answers in texts": pa.array([_beside(words, _piece(words, k % 4)) for k, words in enumerate(pairs)], ANSWERS),
+        "tags of words": pa.array([_beside(words, [word[0].upper() for word in words]) for words in pairs], TAGGED),
         "lists of three": pa.array(draw.normal(0, 1, (ROWS, 3)).tolist()),
     }
     return {name: in_two_chunks(values) for name, values in found.items()}
+
+
+def _piece(words: list[str], which: int) -> str:
+    """The first of two words, the second, both, or none."""
+    return (words[0], words[1], " ".join(words), "")[which]
+
+
+def _beside(words: list[str], own: Any) -> dict[str, Any]:
+    """A cell joined with the words that it is about, each of which is a token."""
+    first, whole = len(words[0]), len(" ".join(words))
+    within = words if isinstance(own, list) else " ".join(words)
+    return {"own": own, "within": within, "begins": [-1, 0, first + 1, -1], "ends": [-1, first, whole, -1]}
 
 
 def in_two_chunks(values: Any) -> pa.ChunkedArray:

@@ -62,9 +62,9 @@ def test_every_kind_claims_some_column_of_the_tests():
 @pytest.mark.parametrize("entry", list(KINDS), ids=lambda entry: entry.name)
 def test_a_kind_names_nets_and_heads_that_exist_and_take_it(entry):
     form = entry.facts.get("form", entry.name)
-    assert NETS.get(entry.facts["entry"]).facts["takes"] == form
+    assert "entry" not in entry.facts or NETS.get(entry.facts["entry"]).facts["takes"] == form
     assert "net" not in entry.facts or NETS.get(entry.facts["net"]).facts["takes"] in (form, "tokens")
-    for role in ("head", "rebuild"):
+    for role in {"head", "rebuild"} & entry.facts.keys():
         assert HEADS.get(entry.facts[role]).facts["target"] == form
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from fathom.config import Config
 from fathom.heads import HEADS
+from fathom.kinds import KINDS
 from fathom.layout import DEFAULT
 from fathom.model import SKILL
 from fathom.nets import NETS
@@ -120,12 +121,18 @@ def _for_pictures(schema: Schema, asked: Config, rows: int) -> Chosen | None:
 
 
 def _for_texts(schema: Schema, asked: Config) -> Chosen | None:
-    """Bags of tokens, where no text is to be told: as good as any other net on the sets that this was tried on."""
+    """Bags of tokens, where no token is asked: as good as any other net on the sets that this was tried on."""
     named = asked.net is not None and (asked.net.name != DEFAULT or bool(asked.net.options))
     answered = {kind for kind, _ in schema.targets().values()}
-    if named or asked.nets or not answered or TEXTS in answered:
+    if named or asked.nets or not answered or TEXTS in answered or any(map(_asks_tokens, answered)):
         return None
     return Chosen(None, {TEXTS: Choice(TEXT_NET)}, "bags of tokens and of their pairs, quick and hard to beat on texts")
+
+
+def _asks_tokens(kind: str) -> bool:
+    """Whether the usual head of a kind stands on tokens."""
+    head = KINDS.get(kind).facts.get("head")
+    return head is not None and HEADS.get(head).facts["needs"] == "tokens"
 
 
 def _products(spec: ImageSpec, channels: tuple[int, ...]) -> float:

@@ -20,6 +20,9 @@ from fathom.data import Source
 from fathom.data.columns import emptied, holds_text
 from fathom.data.selection import Selection, is_large
 from fathom.errors import SchemaError, listed, unknown_name
+from fathom.heads import HEADS
+from fathom.kinds import KINDS
+from fathom.layout import DEFAULT
 from fathom.schema import Schema
 from fathom.signals import Role
 from fathom.typeset import aligned, one_line, shortened
@@ -83,7 +86,8 @@ def examine(source: Source, test: Source | None, asked: Config, say: Say, *, lim
         say(f"note: kinds are inferred from {given['train'].num_rows:,} rows, spread evenly over {large.num_rows:,}")
     given = _with_gaps(given, asked.missing)
     whole = pa.concat_tables(given.values())
-    schema = Schema.infer(whole, targets, kinds=asked.kinds, roles=roles, missing=asked.missing)
+    kinds = {**_kinds_of_heads(asked, targets), **asked.kinds}
+    schema = Schema.infer(whole, targets, kinds=kinds, roles=roles, missing=asked.missing)
     if test is not None:
         others, at, more = _bounded({"test": _named_as(_only(test), source.parts["train"], say)}, asked.seed)
         given["test"], drawn = _with_groups(others["test"], roles), (*drawn, *more)
@@ -147,6 +151,13 @@ def _targets(asked: Config, source: Source) -> tuple[str, ...]:
         columns = ", ".join(source.parts["train"].column_names[:20])
         raise SchemaError(f"name the column to predict (target = one of: {columns}; or none for an autoencoder)")
     return targets
+
+
+def _kinds_of_heads(asked: Config, targets: Sequence[str]) -> dict[str, str]:
+    """The kinds of targets that a head asks for by its name, where such a kind reads other columns too."""
+    heads = {**(dict.fromkeys(targets, asked.head) if asked.head is not None else {}), **asked.heads}
+    kinds = {name: HEADS.get(head.name).facts["target"] for name, head in heads.items() if head.name != DEFAULT}
+    return {name: kind for name, kind in kinds.items() if name in targets and KINDS.get(kind).facts.get("reads")}
 
 
 def _roles(asked: Config, source: Source) -> dict[str, str]:

@@ -32,6 +32,7 @@ from fathom.api.wishes import with_wishes
 from fathom.config import Config
 from fathom.data import read
 from fathom.data.readers import accepted_options
+from fathom.data.store import TensorStore
 from fathom.errors import ConfigError, Interrupted, first_line
 from fathom.kinds import KINDS
 from fathom.layout import Layout, choose_layout
@@ -270,6 +271,9 @@ def _train(
     """Train a network on a run's rows."""
     valid = None if rows.valid is None else model.prepared(rows.valid)
     with training_store(model, rows, directory) as train:
+        if watchers.say is not None and isinstance(train, TensorStore):
+            for line in model.schema.left_out(train):
+                watchers.say(f"note: {line}")
         return train_on(model, train, valid, asked, directory, watchers.hooks(what, asked), watchers.say)
 
 

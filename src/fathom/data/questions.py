@@ -40,7 +40,7 @@ def questions_in_json(data: bytes, place: Path, notes: tuple[str, ...]) -> Sourc
     """Read a file in the format of SQuAD 1.1 or 2.0; None where it is another after all.
 
     Columns are the id, article, context, question, the first answer and the character of the context that it starts
-    at, and all answers that differ. A question that has none is missing all three.
+    at, and all answers that differ. Of a question that has none the answer is "", and the others are missing.
 
     Args:
         data: the file's text as UTF-8.
@@ -83,7 +83,7 @@ def _question(found: Any, where: str) -> dict[str, Any]:
     answers = [] if found.get("is_impossible") else found.get("answers") or []
     texts = [_held(answer, "text", str, f"{where}.answers[{k}]") for k, answer in enumerate(answers)]
     if not texts:
-        return row
+        return row | {"answer": ""}
     start = _held(answers[0], "answer_start", int, f"{where}.answers[0]")
     return row | {"answer": texts[0], "answer_start": start, "answers": list(dict.fromkeys(texts))}
 
@@ -96,10 +96,10 @@ def _held(found: Any, key: str, sort: type, where: str) -> Any:
 
 
 def _notes(rows: list[dict[str, Any]], table: pa.Table) -> tuple[str, ...]:
-    answered = [row for row in rows if "answer" in row]
+    answered = [row for row in rows if row["answer"]]
     moved = sum(not row["context"].startswith(row["answer"], row["answer_start"]) for row in answered)
     unanswered = len(rows) - len(answered)
     return (
-        *((f"{unanswered:,} questions have no answer; it is missing",) if unanswered else ()),
+        *((f"{unanswered:,} questions have no answer; it is an empty text",) if unanswered else ()),
         *((f"{moved:,} answers do not stand where answer_start says",) if moved else ()),
     )

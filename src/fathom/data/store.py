@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any, Protocol
 
+import pyarrow as pa
 import torch
 from torch import Tensor
 
 from fathom.runtime import seed_from
 from fathom.signals import SAMPLE, Batch, Ragged, Samples, order
 
-__all__ = ["Batches", "Drawing", "Store", "TensorStore"]
+__all__ = ["Batches", "Drawing", "Store", "TensorStore", "stacked_rows"]
 
 
 SORTED_SAMPLES = 8192  # among which batches of like lengths are found
@@ -53,6 +54,7 @@ class TensorStore:
         windowed: the names of the ragged rows that windows cut; every other tensor gives its whole row.
         padded: the names of the ragged rows that a network pads to the longest of a batch, so that the samples of a
             batch should be of like lengths.
+        cells: by target, the rows' cells that spell its answers, where an answer is a place in them; no batch has them.
     """
 
     def __init__(
@@ -61,13 +63,14 @@ class TensorStore:
         samples: Samples | None = None,
         windowed: frozenset[str] = frozenset(),
         padded: frozenset[str] = frozenset(),
+        cells: Mapping[str, pa.ChunkedArray] | None = None,
     ) -> None:
         rows = {len(value) for value in tensors.values()}
         assert len(rows) == 1, f"tensors of differing length: { {key: len(value) for key, value in tensors.items()} }"
         self.tensors = tensors
         self.num_rows = rows.pop()
         self.samples = Samples.whole(self.num_rows) if samples is None else samples
-        self.windowed, self.padded = windowed, padded
+        self.windowed, self.padded, self.cells = windowed, padded, dict(cells or {})
 
     @cached_property
     def lengths(self) -> Tensor | None:
@@ -89,7 +92,7 @@ class TensorStore:
 
     def holding(self, tensors: Batch) -> TensorStore:
         """The same samples of other tensors of the same rows."""
-        return TensorStore(tensors, self.samples, self.windowed, self.padded)
+        return TensorStore(tensors, self.samples, self.windowed, self.padded, self.cells)
 
     def __len__(self) -> int:
         return len(self.samples)
@@ -120,6 +123,17 @@ class TensorStore:
         if key in self.windowed and starts is not None and lengths is not None:
             return value.windows(rows, starts[index], lengths[index])
         return value.select(rows)
+
+
+def stacked_rows(parts: Sequence[Tensor]) -> Tensor:
+    """Rows (B, ...) or (B, T, ...) of several batches one after another, short ones filled up with 0."""
+    if parts[0].dim() < 2:
+        return torch.cat(list(parts))
+    longest = max(part.shape[1] for part in parts)
+    filled = [
+        torch.cat([part, part.new_zeros(len(part), longest - part.shape[1], *part.shape[2:])], 1) for part in parts
+    ]
+    return torch.cat(filled)
 
 
 def _size_bytes(value: Tensor | Ragged) -> int:

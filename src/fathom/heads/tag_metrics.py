@@ -16,6 +16,7 @@ from fathom.heads.weightings import share
 
 __all__ = ["entities"]
 
+PREFIXES = ("B", "I", "E", "S")
 BEGINNINGS, ENDINGS = ("B", "S"), ("O", "E", "S")
 
 Entity = tuple[str, int, int]
@@ -23,7 +24,7 @@ Entity = tuple[str, int, int]
 
 def _entity_counts(references: Sequence[str], answer: str) -> list[float]:
     """How many entities are right, in the reference, and in the answer."""
-    true, found = entities(references[0].split()), entities(answer.split())
+    true, found = (entities([_of_entity(tag) for tag in tags.split()]) for tags in (references[0], answer))
     return [len(true & found), len(true), len(found)]
 
 
@@ -48,6 +49,11 @@ def _tag_counts(references: Sequence[str], answer: str) -> list[float]:
 def tag_accuracy(weight: np.ndarray, sums: np.ndarray) -> np.ndarray:
     """The share of words whose tag is right."""
     return share(sums[:, 0], sums[:, 1])
+
+
+def _of_entity(tag: str) -> str:
+    """A tag; one that is no part of an entity, as a part of speech, is O."""
+    return tag if tag.partition("-")[0] in PREFIXES else "O"
 
 
 def entities(tags: Sequence[str]) -> set[Entity]:

@@ -10,7 +10,7 @@ import numpy as np
 
 from fathom.heads.over_texts import as_texts, references
 
-__all__ = ["copied", "lead", "trivial_texts", "usual"]
+__all__ = ["copied", "lead", "trivial_texts", "usual", "usual_tag"]
 
 # Marks that end a sentence, closing quotes and brackets after them, and space; in Chinese and Japanese without space.
 _END = re.compile(r"(?<=[.!?…])[\"'”’»)\]]*\s+|(?<=[。！？])[」』”’）]*")
@@ -31,7 +31,9 @@ def trivial_texts(
     found = {}
     if "share_nll" in answer:
         found["shares of tokens"] = {"nll": answer["share_nll"], "tokens": answer["tokens"]}
-    if "text" in answer:
+    if "words" in answer:
+        found["the usual tag"] = usual_tag(truth, answer["words"])
+    elif "text" in answer:
         found["the usual text"] = usual(truth)
         for name, cells in texts.items():
             found[f"{name} as it is"] = copied(cells)
@@ -51,6 +53,13 @@ def usual(truths: Iterable[Cell]) -> dict[str, np.ndarray]:
         return text if count else ""
 
     return {"text": as_texts(of_others(own) if seen else "" for own in rows)}
+
+
+def usual_tag(truths: Iterable[Cell], words: np.ndarray) -> dict[str, np.ndarray]:
+    """For each of a row's words, of which there are ``words`` (N,), the most frequent tag of all rows."""
+    seen = Counter(tag for cell in truths if cell is not None for tag in references(cell)[0].split())
+    tag = seen.most_common(1)[0][0] if seen else ""
+    return {"text": as_texts(" ".join([tag] * count) for count in words.tolist())}
 
 
 def copied(inputs: Iterable[str | None]) -> dict[str, np.ndarray]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,7 +15,7 @@ from fathom.errors import SchemaError
 from fathom.registry import Registry
 from fathom.signals import Ragged, Samples
 
-__all__ = ["KINDS", "UNSEEN", "Claim", "Kind", "Statistics"]
+__all__ = ["KINDS", "LEFT_OUT", "UNSEEN", "Claim", "Kind", "Statistics"]
 
 KINDS = Registry("kind", "fathom.kinds")
 """Facts of a kind:
@@ -25,6 +25,7 @@ KINDS = Registry("kind", "fathom.kinds")
 - ``padded``: networks pad its ragged rows to the longest of a batch;
 - ``form``: the kind whose nets and heads it takes, where its tensors are like that one's;
 - ``alone``: its options as a target that nothing comes in for;
+- ``reads``: its options that name other columns, the cells of which it reads beside its own, see ``beside``;
 - ``made_by``: its options that decide what is fitted, so that what another run fitted cannot be used with others;
 - ``own``: parts of what is fitted that tell of the rows of one run alone, so that another goes without;
 - ``entry``: the net that turns its tensor into a vector without learning a representation; without it the kind cannot
@@ -38,6 +39,9 @@ Statistics = Mapping[str, Any]
 
 UNSEEN = "unseen"
 """What a kind encodes beside its values where a cell holds one that training never saw: no answer is right there."""
+
+LEFT_OUT = "left out"
+"""What a kind encodes beside its values where something in a row that has one cannot be learned."""
 
 
 @dataclass(frozen=True)
@@ -100,6 +104,21 @@ class Kind(ABC):
         return own
 
     @classmethod
+    def settle(cls, table: pa.Table, name: str, texts: Sequence[str], options: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The options of a target, with the columns named that its kind reads beside it.
+
+        Args:
+            table: all rows.
+            name: of the target.
+            texts: the columns of texts that come in.
+            options: as they were given.
+
+        Raises:
+            SchemaError: there is no such column, or its cells do not fit the target's.
+        """
+        return options
+
+    @classmethod
     def check(cls, column: pa.ChunkedArray) -> None:
         """Look at every cell whose reading may fail, so that a mistake is told before training and not after it.
 
@@ -129,6 +148,18 @@ class Kind(ABC):
     @abstractmethod
     def decode(self, prediction: Mapping[str, np.ndarray]) -> dict[str, pa.Array]:
         """Columns of a prediction: the values under ``""``, and what stands beside them under a name."""
+
+    def of_rows(self, cells: pa.ChunkedArray | None) -> Kind:
+        """This kind for the answers to some rows; one that reads other columns looks into their cells."""
+        return self
+
+    def places(self, column: pa.ChunkedArray) -> Ragged | None:
+        """Of each token that ``encode`` makes (T, 2) the characters from and to which it goes; of most kinds none."""
+        return None
+
+    def left_out(self, encoded: Tensor | Ragged) -> list[str]:
+        """In words, what LEFT_OUT tells of a target's rows."""
+        return []
 
     def truth(self, encoded: Tensor | Ragged) -> np.ndarray | None:
         """Encoded targets in the numbers that metrics take, (N,) or (N, D), or None where no metric takes them."""

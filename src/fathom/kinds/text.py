@@ -94,6 +94,8 @@ class Text(Kind):
 
     @classmethod
     def claim(cls, column: pa.ChunkedArray, *, target: bool) -> Claim | None:
+        if _holds_words(column.type):
+            return None if target else _claim_of_words(column)
         if not holds_text(column.type):
             return None
         present = column.drop_null()
@@ -187,6 +189,25 @@ class Text(Kind):
             return Samples.whole(len(encoded))
         return Samples.windowed(encoded.lengths, self.length + 1, self.length)
 
+    def places(self, column: pa.ChunkedArray) -> Ragged | None:
+        """Of each token (T, 2) int64 the characters from and to which it goes, -1 of begin and end."""
+        texts = _texts(column)
+        distinct = {text: k for k, text in enumerate(dict.fromkeys(texts))}
+        found = self.tokenizer.encode_batch(
+            ["" if text is None else text for text in distinct], add_special_tokens=False
+        )
+        ends = [-1, -1]
+        rows = [
+            torch.tensor([] if text is None else [ends, *map(list, one.offsets), ends], dtype=torch.int64).view(-1, 2)
+            for text, one in zip(distinct, found, strict=True)
+        ]
+        whole = Ragged.of(rows or [torch.empty(0, 2, dtype=torch.int64)])
+        chosen = torch.tensor([distinct[text] for text in texts], dtype=torch.int64)
+        most = self.length if self.long == CUT_OFF else int(whole.lengths.max())
+        kept = whole.windows(chosen, torch.zeros_like(chosen), whole.lengths[chosen].clamp(max=most))
+        kept.values[kept.offsets[1:][kept.lengths > 0] - 1] = -1
+        return kept
+
     @cached_property
     def tokenizer(self) -> Any:
         """The library's tokenizer."""
@@ -233,6 +254,19 @@ class Text(Kind):
         return counts.tolist()
 
 
+def _holds_words(kind: pa.DataType) -> bool:
+    """Whether the cells of a column of this type are lists of strings."""
+    return (pa.types.is_list(kind) or pa.types.is_large_list(kind)) and holds_text(kind.value_type)
+
+
+def _claim_of_words(column: pa.ChunkedArray) -> Claim | None:
+    """A list of words that is no set of labels is a text, a blank between words."""
+    words = pc.mean(pc.list_value_length(column)).as_py()
+    return Claim(0.6, f"lists of {words:.0f} words on average") if words and words >= FEWEST_WORDS_ASKED_FOR else None
+
+
 def _texts(column: pa.ChunkedArray) -> list[str | None]:
+    if _holds_words(column.type):
+        column = pc.binary_join(column, " ")
     texts: Sequence[str | None] = pc.cast(column, pa.large_string()).to_pylist()
     return list(texts)

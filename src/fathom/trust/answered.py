@@ -21,7 +21,8 @@ class Answered:
 
     Attributes:
         name: the target.
-        form: "classes", "labels", "quantiles", "numbers", "texts", or "other", of which only metrics are known.
+        form: "classes", "labels", "quantiles", "numbers", "texts" that were written, those "found" in what came in, or
+            "other", of which only metrics are known.
         classes: the names of the K classes or labels.
         truth: (N,) or (N, D), as metrics take it.
         answer: arrays of N rows.
@@ -89,10 +90,10 @@ def _form(model: Model, name: str, judged: Judged) -> str:
     of = HEADS.get(model.layout.heads[name].name).facts.get("probabilities")
     if of is not None:
         return str(of)
-    if "text" in judged.answer:
-        return "texts"
     if quantiles_of(judged.answer):
         return "quantiles"
+    if "text" in judged.answer:
+        return "found" if "chance" in judged.answer else "texts"
     return "numbers" if "value" in judged.answer and judged.truth.ndim <= 2 else "other"
 
 

@@ -114,7 +114,7 @@ def _after(
     found: dict[str, list[np.ndarray]] = {name: [] for name in judged}
     for store in shuffles:
         for name, answer in model.answers(store, list(judged)).items():
-            kind = model.schema.answered(name)
+            kind = model.schema.answered(name, store)
             values = answer if kind is None else kind.values(answer)
             found[name].append(_metric(quoted[name], judged[name], values, weights))
     return {name: np.mean(values, axis=0) for name, values in found.items()}

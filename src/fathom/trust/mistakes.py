@@ -15,6 +15,7 @@ import pyarrow as pa
 from fathom.data.columns import holds_pictures, holds_single_values
 from fathom.data.source import base_of
 from fathom.errors import SourceError
+from fathom.heads.answer_metrics import exactly
 from fathom.heads.translation_metrics import chrf_of_rows
 from fathom.kinds import KINDS
 from fathom.kinds.pictures import opened, pictures_in
@@ -113,6 +114,9 @@ def _surprise(answered: Answered) -> np.ndarray:
         return np.nanmean(gaps, axis=1)
     if answered.form == "texts":
         return 100 - chrf_of_rows(answered.truth, answered.answer["text"])
+    if answered.form == "found":  # the surest of the wrong ones first
+        right = exactly(answered.truth, answered.answer["text"])
+        return np.where(right, 0.0, np.maximum(answered.answer["chance"], LEAST_PROBABILITY))
     return np.zeros(len(answered))
 
 
