@@ -128,7 +128,10 @@ class Schema:
     def fit_counted(self, counts: Counts) -> Schema:
         """The same schema with every kind fitted on the rows that were counted, wherever they are."""
         columns = [column for column in self.columns if column.name in counts]
-        fitted = {column.name: fitted_on(column, counts, sharing(column, columns)) for column in columns}
+        rebuilt = not self.of_role(Role.TARGET)
+        fitted = {
+            column.name: fitted_on(column, counts, sharing(column, columns), rebuilt=rebuilt) for column in columns
+        }
         return Schema(tuple(fitted.get(column.name, column) for column in self.columns))
 
     def weights(self, table: pa.Table, *, whole: bool = True) -> np.ndarray | None:

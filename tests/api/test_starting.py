@@ -127,7 +127,7 @@ def test_a_text_of_another_name_has_the_tokens_and_embeddings_of_the_run(texts):
 
 
 def test_an_option_that_would_make_other_tokens_is_refused(texts):
-    with pytest.raises(ConfigError, match=r"column 'review': tokenizer = 'char' was named, but .* has 'bpe'"):
+    with pytest.raises(ConfigError, match=r"column 'review': tokenizer = 'char' was named, but .* has 'auto'"):
         begun(TEXT, "y", texts, kinds={"review": {"name": "text", "tokenizer": "char"}})
 
 

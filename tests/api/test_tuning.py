@@ -113,13 +113,13 @@ def test_a_summary_is_json(study: fathom.Tuning):
 
 def test_no_trial_sees_the_rows_for_the_final_score(monkeypatch: pytest.MonkeyPatch):
     scored = []
-    evaluate = Model.evaluate
+    scores_on = Model.scores_on
 
-    def noted(self: Model, table: Any, **others: Any) -> Any:
+    def noted(self: Model, table: Any, *judged: Any, **others: Any) -> Any:
         scored.append(table.num_rows)
-        return evaluate(self, table, **others)
+        return scores_on(self, table, *judged, **others)
 
-    monkeypatch.setattr(Model, "evaluate", noted)
+    monkeypatch.setattr(Model, "scores_on", noted)
     found = tune(trials=4)
     assert scored == [found.run.rows] * (1 if found.defaults is None else 2)
 

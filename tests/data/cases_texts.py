@@ -280,7 +280,7 @@ QUESTIONS = [
         ),
         {data("json_lines.may_hold_questions"): never},
         reads={
-            "answer": ["Graz", None],
+            "answer": ["Graz", ""],
             "answer_start": [9, None],
             "answers": [["Graz", "in Graz"], None],
             "article": ["q:0", "q:0"],

@@ -12,6 +12,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fathom.column import kind_of
 from fathom.errors import InputError, MissingExtra, ModelError, SchemaError
 from fathom.kinds import KINDS, tokenizing
 from fathom.kinds.text import CUT, Text
@@ -147,6 +148,24 @@ def test_columns_with_the_same_options_share_a_tokenizer_and_others_do_not():
     specs = {name: spec for name, (_, spec) in schema.targets().items()}
     specs |= {name: spec for name, (_, spec) in schema.inputs().items()}
     assert specs["en"].tokenizer == specs["input/de"].tokenizer != specs["input/other"].tokenizer
+
+
+@pytest.mark.parametrize(
+    ("targets", "expected"), [(["en"], "BPE"), ([], "BPE"), (["x"], "WordPiece")], ids=["told", "rebuilt", "read"]
+)
+def test_texts_that_are_only_read_are_tokens_of_words(targets, expected):
+    table = pa.table({"en": WRITTEN, "de": WRITTEN[::-1], "x": [1.0, 2.0, 3.0, 4.0]})
+    schema = Schema.infer(table, targets, kinds={"en": "text", "de": "text"}).fit(table)
+    texts = [column for column in schema.columns if column.kind.name == "text"]
+    assert [kind_of(column).state["tokenizer"]["model"]["type"] for column in texts] == [expected] * 2
+
+
+def test_a_word_is_the_same_token_wherever_it_stands_and_signs_leave_it_whole():
+    kind = text(["fox dog fox dog", "犬 dog", "犬 fox"], tokenizer="wordpiece")
+    for written, expected in (("fox", ["fox"]), ("a fox", ["[UNK]", "fox"]), ("犬fox犬", ["犬", "fox", "犬"])):
+        tokens = kind.encode(column([written]))[""].values[1:-1].tolist()
+        assert [kind.tokenizer.id_to_token(token) for token in tokens] == expected
+    assert kind.encode(column(["-fox😀"]))[""].values.tolist().count(kind.tokenizer.token_to_id("fox")) == 1
 
 
 def test_a_text_that_nothing_comes_in_for_is_told_in_windows():

@@ -99,8 +99,14 @@ class Kind(ABC):
         return statistics
 
     @classmethod
-    def share(cls, own: Statistics, together: Statistics) -> Statistics:
-        """What ``fit`` returned of a column, with what is taken from all columns of such a kind together."""
+    def share(cls, own: Statistics, together: Statistics, *, told: bool) -> Statistics:
+        """What ``fit`` returned of a column, with what is taken from all columns of such a kind together.
+
+        Args:
+            own: what ``fit`` returned.
+            together: the merged statistics of all of them.
+            told: whether one of them is to be told: a target, or an input that is rebuilt.
+        """
         return own
 
     @classmethod

@@ -60,8 +60,9 @@ class Text(Kind):
 
     Args:
         state: what ``fit`` returned, or the state of such a kind.
-        tokenizer: how texts become tokens: "bpe" of bytes knows every text, "wordpiece" is BERT's, "word" and "char"
-            are what they say.
+        tokenizer: how texts become tokens: "bpe" of bytes knows every text and gives it back as it was, "wordpiece"
+            gives a word the same token wherever it stands, "word" and "char" are what they say; "auto" takes bpe for
+            texts that are told, wordpiece for those that are only read.
         vocabulary: the most tokens that are told apart.
         length: the most tokens of a text.
         long: what becomes of a longer text: "cut" leaves off its end; "windows" learns and scores it piece by piece,
@@ -73,7 +74,7 @@ class Text(Kind):
         self,
         state: Statistics,
         *,
-        tokenizer: Literal["bpe", "wordpiece", "word", "char"] = "bpe",
+        tokenizer: Literal["auto", "bpe", "wordpiece", "word", "char"] = "auto",
         vocabulary: Annotated[int, Range(SMALLEST_VOCABULARY, 1_000_000, log=True)] = 8000,
         length: Annotated[int, Range(4, 1_000_000, log=True)] = 256,
         long: Literal["cut", "windows"] = "cut",
@@ -81,7 +82,9 @@ class Text(Kind):
     ) -> None:
         self.length, self.long = length, long
         if "tokenizer" not in state:
-            content = made(state["shared"], tokenizer, vocabulary, lowercase=lowercase)
+            usual = "bpe" if state.get("told", True) else "wordpiece"
+            name = usual if tokenizer == "auto" else tokenizer
+            content = made(state["shared"], name, vocabulary, lowercase=lowercase)
             state = {"tokenizer": json.loads(content), "special": list(SPECIALS), "tokens": state["pieces"], **state}
             state = {name: state[name] for name in ("tokenizer", "special", "rows", "missing", "tokens", "longest")}
             super().__init__(state)
@@ -131,8 +134,8 @@ class Text(Kind):
         return {"shared": statistics["pieces"], **statistics}
 
     @classmethod
-    def share(cls, own: Statistics, together: Statistics) -> Statistics:
-        return {**own, "shared": together["pieces"]}
+    def share(cls, own: Statistics, together: Statistics, *, told: bool) -> Statistics:
+        return {**own, "shared": together["pieces"], "told": told}
 
     @classmethod
     def cut(cls, column: pa.ChunkedArray, fractions: tuple[float, ...]) -> list[pa.ChunkedArray]:

@@ -22,6 +22,9 @@ PIECES = r"'(?:[sdmtSDMT]|ll|ve|re)\b| ?[^\W\d_]+| ?\d+| ?(?:[^\s\w]|_)+|\s+(?!\
 read it alike."""
 
 WORDS = r"[^\W\d_]+|\d+|[^\s\w]|_"
+SCRIPTS = r"\p{Han}|[^\W\d_\p{Han}]+|\d+|[^\s\w]|_"
+"""The same for the library alone, a sign of a script without blanks by itself."""
+
 MOST_REPEATED = 1 << 12
 
 
@@ -105,11 +108,12 @@ def _bpe(counts: Counter[str], vocabulary: int, normalizer: Any) -> Any:
 
 
 def _wordpiece(counts: Counter[str], vocabulary: int, normalizer: Any) -> Any:
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+    from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 
     tokenizer = Tokenizer(models.WordPiece(unk_token=SPECIALS[1]))
     tokenizer.normalizer = normalizer
-    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    blanks = pre_tokenizers.Split(Regex(r"\s+"), "removed")
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([blanks, pre_tokenizers.Split(Regex(SCRIPTS), "isolated")])
     tokenizer.decoder = decoders.WordPiece()
     trainer = trainers.WordPieceTrainer(
         vocab_size=vocabulary, min_frequency=2, special_tokens=list(SPECIALS), show_progress=False

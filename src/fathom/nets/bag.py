@@ -91,7 +91,7 @@ class Bag(nn.Module):
         if self._pool == "sum":
             return 1.0
         each = weights if self._pool == "mean" else weights.square()
-        whole = _summed(each, torch.arange(len(each), device=each.device), text.offsets).sum(1, keepdim=True)
+        whole = _summed(each, torch.arange(each.shape[0], device=each.device), text.offsets).sum(1, keepdim=True)
         return whole.clamp(min=1e-12) if self._pool == "mean" else whole.clamp(min=1e-12).sqrt()
 
 
@@ -103,7 +103,7 @@ def _summed(table: Tensor, places: Tensor, offsets: Tensor, weights: Tensor | No
 
 def _moved(values: Tensor, places: int) -> Tensor:
     """Each value that stands so many places further on; 0 behind the last."""
-    return F.pad(values[places:], (0, min(places, len(values))))
+    return F.pad(values[places:], (0, min(places, values.shape[0])))
 
 
 def _rarity(spec: TextSpec) -> Tensor:
