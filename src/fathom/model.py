@@ -38,7 +38,7 @@ from fathom.training.weights import load_weights, no_larger_than, read_weights, 
 __all__ = ["SKILL", "Metric", "Model", "Scores"]
 
 SKILL = "skill"  # what ``Model.skill`` tells, beside the names of metrics
-ROWS_AT_ONCE, NUMBERS_AT_ONCE = (64, 1024), 2**18  # what rows become should stay in the caches
+ROWS_AT_ONCE, NUMBERS_AT_ONCE, OF_A_TOKEN = (64, 1024), 2**18, 64  # what rows become should stay in the caches
 ENCODED_BYTES = 1 << 24  # of rows that are encoded together
 
 # What reading values of a wrong type, size or name can raise, in files that fathom did not write.
@@ -389,9 +389,9 @@ class Model:
 
 
 def _rows_at_once(store: TensorStore) -> int:
-    """How many samples pass the network together, by how many numbers the first of them holds."""
+    """How many samples pass the network together, by how many numbers the first of them holds or becomes."""
     first = store.batch(torch.arange(min(1, len(store)))).values()
-    numbers = sum(value.values.numel() if isinstance(value, Ragged) else value.numel() for value in first)
+    numbers = sum(OF_A_TOKEN * v.values.numel() if isinstance(v, Ragged) else v.numel() for v in first)
     return max(ROWS_AT_ONCE[0], min(ROWS_AT_ONCE[1], NUMBERS_AT_ONCE // max(1, numbers)))
 
 
