@@ -28,8 +28,6 @@ MOST_THREADS = 256
 FEWEST_ROWS_TRIED = 8  # batch norm needs more than one
 # What a setting must gain to be preferred to a plainer one: measurements on shared machines differ by less.
 CLEAR_GAIN = 1.15
-# Whoever computes more coarsely should have something of it.
-BFLOAT16_GAIN = 1.25
 # What gains by larger products shows it on whole batches; they are tried where a share is no more than so much cheaper.
 SHARE_NEAR_A_WHOLE = 0.25
 # A larger batch makes fewer updates of an epoch, so it has to gain more.
@@ -206,7 +204,7 @@ class Rehearsal:
         tried = share
         if free_precision:
             tried = 1 if share >= SHARE_NEAR_A_WHOLE else share
-            best, seconds = self._fastest([best, replace(best, bfloat16=True)], BFLOAT16_GAIN, tried)
+            best, seconds = self._fastest([best, replace(best, bfloat16=True)], CLEAR_GAIN, tried)
         if free_batch and share == 1:
             best, seconds = self._fastest([best, replace(best, batch_size=2 * best.batch_size)], LARGER_BATCH_GAIN, 1)
         return best, seconds if tried == 1 else self._seconds_of_whole_steps(best)
