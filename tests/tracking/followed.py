@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import time
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,9 @@ def stopped(place: Path, log: Any, step: int, **options: Any) -> None:
         patch.setattr(Trainer, "_evaluate", stopping)
         with pytest.raises(Interrupted):
             fit(place, log, **options)
+    second = int(time.time())
+    while int(time.time()) == second:  # by which TensorBoard orders the files of one process
+        time.sleep(0.02)
 
 
 def logged(place: Path) -> list[dict[str, float]]:

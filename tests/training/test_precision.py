@@ -58,7 +58,7 @@ def test_what_is_clearly_faster_is_taken_where_it_is_borne(tmp_path: Path):
 
 @by_a_made_clock
 def test_what_is_only_a_little_faster_is_left(tmp_path: Path):
-    assert not taken(Kernels(before=lasting(exact_s=0.023, coarse_s=0.02)), tmp_path / "run")
+    assert not taken(Kernels(before=lasting(exact_s=0.022, coarse_s=0.02)), tmp_path / "run")
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,7 @@ __all__ = ["MOST_TOKENS", "Sentence", "first_member", "label_of", "pieces_of", "
 
 MOST_TOKENS, FEWEST_TOKENS = 24, 6
 ROWS_LOOKED_AT = 256
+GOES_ON = "##"  # before a piece inside a word
 
 
 @dataclass(frozen=True)
@@ -53,11 +54,19 @@ def text_columns(model: Model) -> dict[str, Column]:
 
 
 def pieces_of(column: Column, ids: torch.Tensor) -> tuple[str, ...]:
-    """Each token (T,) as the piece of text that it stands for; half a letter is �."""
+    """Each token (T,) as the piece of text that it stands for, with the blank before it; half a letter is �."""
     assert column.fitted is not None
     tokenizer: Any = column.fitted.tokenizer  # type: ignore[attr-defined]
     rows = [[token] for token in ids.tolist()]
-    return tuple(tokenizer.decode_batch(rows, skip_special_tokens=False))
+    pieces = tokenizer.decode_batch(rows, skip_special_tokens=False)
+    if tokenizer.decoder is not None and type(tokenizer.decoder).__name__ != "WordPiece":
+        return tuple(pieces)
+    whole = column.fitted.state["special"]  # the others of such a tokenizer hold no blanks
+    return tuple(piece if piece in whole else _with_blank(piece) for piece in pieces)
+
+
+def _with_blank(piece: str) -> str:
+    return piece.removeprefix(GOES_ON) if piece.startswith(GOES_ON) else f" {piece}"
 
 
 def sentences(
