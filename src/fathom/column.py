@@ -121,13 +121,13 @@ def sharing(column: Column, columns: Sequence[Column]) -> list[Column]:
     return [other for other in columns if shared and other.kind == column.kind]
 
 
-def fitted_on(column: Column, counts: Counts, sharing: Sequence[Column], *, rebuilt: bool) -> Column:
+def fitted_on(column: Column, counts: Counts, sharing: Sequence[Column], *, exact: bool) -> Column:
     factory = KINDS.get(column.kind.name).factory
     with named(column):
         state = factory.fit(counts[column.name])
         if sharing:
             together = reduce(factory.merge, (counts[other.name] for other in sharing))
-            told = rebuilt or any(other.role is Role.TARGET for other in sharing)
+            told = exact or any(other.role is Role.TARGET for other in sharing)
             state = factory.share(state, together, told=told)
         return replace(column, fitted=KINDS.build(column.kind, state))
 

@@ -128,10 +128,9 @@ class Schema:
     def fit_counted(self, counts: Counts) -> Schema:
         """The same schema with every kind fitted on the rows that were counted, wherever they are."""
         columns = [column for column in self.columns if column.name in counts]
-        rebuilt = not self.of_role(Role.TARGET)
-        fitted = {
-            column.name: fitted_on(column, counts, sharing(column, columns), rebuilt=rebuilt) for column in columns
-        }
+        targets = self.of_role(Role.TARGET)
+        exact = not targets or any("reads" in KINDS.get(column.kind.name).facts for column in targets)
+        fitted = {column.name: fitted_on(column, counts, sharing(column, columns), exact=exact) for column in columns}
         return Schema(tuple(fitted.get(column.name, column) for column in self.columns))
 
     def weights(self, table: pa.Table, *, whole: bool = True) -> np.ndarray | None:

@@ -139,7 +139,12 @@ def squad(place: Path, count: int, *, none: bool = False, seed: int = 0) -> Path
 def test_a_net_asks_the_question_and_finds_its_answer(tmp_path):
     made = squad(tmp_path / "made.json", 1200)
     run = fathom.fit(
-        made, head="span", kinds={"context": "text", "question": "text"}, budget="25epochs", baseline=False
+        made,
+        head="span",
+        kinds={"context": "text", "question": "text"},
+        budget="35epochs",
+        baseline=False,
+        measure=False,  # where it finds out is chance, but the same each time
     )
     score = run.metrics["answer"]["exact_match"]
     assert score.value > 0.8

@@ -160,6 +160,12 @@ def test_texts_that_are_only_read_are_tokens_of_words(targets, expected):
     assert [kind_of(column).state["tokenizer"]["model"]["type"] for column in texts] == [expected] * 2
 
 
+def test_texts_in_which_answers_stand_are_read_exactly():
+    table = pa.table({"en": WRITTEN, "answer": [written[4:9] for written in WRITTEN]})
+    schema = Schema.infer(table, ["answer"], kinds={"en": "text", "answer": "span"}).fit(table)
+    assert kind_of(schema.of_role(Role.INPUT)[0]).state["tokenizer"]["model"]["type"] == "BPE"
+
+
 def test_a_word_is_the_same_token_wherever_it_stands_and_signs_leave_it_whole():
     kind = text(["fox dog fox dog", "犬 dog", "犬 fox"], tokenizer="wordpiece")
     for written, expected in (("fox", ["fox"]), ("a fox", ["[UNK]", "fox"]), ("犬fox犬", ["犬", "fox", "犬"])):

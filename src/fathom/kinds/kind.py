@@ -105,7 +105,7 @@ class Kind(ABC):
         Args:
             own: what ``fit`` returned.
             together: the merged statistics of all of them.
-            told: whether one of them is to be told: a target, or an input that is rebuilt.
+            told: whether one of them is to be told: a target, an input that is rebuilt, or one in which answers stand.
         """
         return own
 

@@ -62,7 +62,7 @@ class Text(Kind):
         state: what ``fit`` returned, or the state of such a kind.
         tokenizer: how texts become tokens: "bpe" of bytes knows every text and gives it back as it was, "wordpiece"
             gives a word the same token wherever it stands, "word" and "char" are what they say; "auto" takes bpe for
-            texts that are told, wordpiece for those that are only read.
+            texts that are told or hold the answers, wordpiece for those that are only read.
         vocabulary: the most tokens that are told apart.
         length: the most tokens of a text.
         long: what becomes of a longer text: "cut" leaves off its end; "windows" learns and scores it piece by piece,
