@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from fathom.heads.beam import beam_search
-from fathom.heads.head import HEADS, Head, row_weights
+from fathom.heads.head import HEADS, Head, token_total
 from fathom.heads.writing import Teller, Voice, Writer
 from fathom.nets import DECODERS
 from fathom.nets.decoder import DecoderSpec, Memory
@@ -86,9 +86,7 @@ class Generate(Head):
         """target B rows of begin, tokens, end: each token but the first is told from those before it."""
         assert isinstance(target, Ragged)
         state, labels, rows = self._states(signal, target)
-        of_rows = row_weights(weight, signal.members)
-        costs = self._cross_entropy(state, labels)
-        total = costs.sum() if of_rows is None else (costs * of_rows[rows]).sum()
+        total = token_total(self._cross_entropy(state, labels), rows, weight, signal.members)
         return Loss(total, self.weigh_members(target, weight, signal.members))
 
     def weigh(self, target: Tensor | Ragged, weight: Tensor | None) -> Tensor:

@@ -95,6 +95,12 @@ def row_weights(weight: Tensor | None, members: int) -> Tensor | None:
     return weight.flatten() if weight is not None and weight.dim() == 2 else for_members(weight, members)
 
 
+def token_total(costs: Tensor, rows: Tensor, weight: Tensor | None, members: int) -> Tensor:
+    """() the costs (L,) of tokens that stand in rows (L,) of M·B, each times the weight of its row."""
+    of_rows = row_weights(weight, members)
+    return costs.sum() if of_rows is None else (costs * of_rows[rows]).sum()
+
+
 def over_members(value: Tensor, members: int) -> Tensor:
     """The mean of (M·B, ...) over members, (B, ...)."""
     return value if members == 1 else value.view(members, -1, *value.shape[1:]).mean(0)

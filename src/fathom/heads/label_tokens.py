@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from fathom.heads.head import HEADS, Head, over_members, row_weights
+from fathom.heads.head import HEADS, Head, over_members, token_total
 from fathom.heads.within import most_trusted, tokens_within
 from fathom.registry import Range
 from fathom.signals import Loss, Prediction, Ragged, Signal, SignalSpec, TagsSpec
@@ -49,9 +49,7 @@ class LabelTokens(Head):
         costs = F.cross_entropy(
             logits[asked], labels[asked] - 1, reduction="none", label_smoothing=self.label_smoothing
         )
-        of_rows = row_weights(weight, signal.members)
-        rows = torch.arange(len(labels), device=labels.device).unsqueeze(1).expand(labels.shape)[asked]
-        total = costs.sum() if of_rows is None else (costs * of_rows[rows]).sum()
+        total = token_total(costs, asked.nonzero()[:, 0], weight, signal.members)
         return Loss(total, self.weigh_members(target, weight, signal.members))
 
     def weigh(self, target: Tensor | Ragged, weight: Tensor | None) -> Tensor:

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from fathom.errors import ConfigError
-from fathom.heads.head import HEADS, Head, over_members, row_weights
+from fathom.heads.head import HEADS, Head, over_members, token_total
 from fathom.nets.token_embedding import TokenTable
 from fathom.signals import NOT_HIDDEN, Loss, Prediction, Ragged, Signal, SignalSpec, TextSpec
 
@@ -60,9 +60,7 @@ class Masked(Head):
         asked = labels != NOT_HIDDEN
         logits = self._logits(_states(signal, labels.shape[1])[asked]).float()
         costs = F.cross_entropy(logits, labels[asked], reduction="none")
-        of_rows = row_weights(weight, signal.members)
-        rows = torch.arange(len(labels), device=labels.device).unsqueeze(1).expand(labels.shape)[asked]
-        total = costs.sum() if of_rows is None else (costs * of_rows[rows]).sum()
+        total = token_total(costs, asked.nonzero()[:, 0], weight, signal.members)
         return Loss(total, self.weigh_members(target, weight, signal.members))
 
     def weigh(self, target: Tensor | Ragged, weight: Tensor | None) -> Tensor:
