@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import json
 import shutil
+import statistics
 import time
-from collections.abc import Sequence
-from itertools import pairwise
+from collections.abc import Callable, Iterator, Sequence
+from itertools import cycle, pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+from torch import nn
 
 from fathom.errors import Interrupted, ModelError
 from fathom.registry import Choice
+from fathom.signals import Batch, Ragged
 from fathom.training import engine, plan, planning
 from tests.training.small import Sleep, Small, Trained, by_a_made_clock, same, stopping, trained
 
@@ -95,6 +99,26 @@ def test_the_plan_is_there_before_the_first_step(tmp_path: Path):
 def test_a_measurement_leaves_the_module_as_it_was(tmp_path: Path):
     measured = trained("30steps", measured=True, directory=tmp_path / "measured")
     assert same(measured.weights, trained("30steps", directory=tmp_path / "plain").weights)
+
+
+@by_a_made_clock
+def test_a_step_takes_what_the_mean_batch_takes_though_the_first_ones_are_short():
+    lengths = [10] * 10 + [100] * 20
+
+    def draw(size: int) -> Iterator[Batch]:
+        return ({"tokens": Ragged.of([torch.zeros(length)] * size)} for length in cycle(lengths))
+
+    def slow(module: nn.Module, bfloat16: bool) -> Callable[[Batch, int, float], float]:
+        def step(batch: Batch, number: int, rate: float) -> float:
+            time.sleep(1e-4 * len(batch["tokens"].values))
+            return 0.0
+
+        return step
+
+    rehearsal = plan.Rehearsal(Small(), draw, slow, budget_s=1e6)
+    free = dict.fromkeys(("free_threads", "free_layout", "free_precision", "free_batch"), False)
+    _, seconds = rehearsal.best(plan.Setting(4, 1, False), **free)
+    assert seconds == pytest.approx(1e-4 * 4 * statistics.mean(lengths), rel=0.1)
 
 
 def test_a_resumed_run_measures_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

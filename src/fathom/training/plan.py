@@ -15,7 +15,7 @@ from torch import nn
 
 from fathom.errors import ModelError
 from fathom.runtime import available_threads, threads, write_atomic
-from fathom.signals import Batch
+from fathom.signals import Batch, Ragged, batch_size
 from fathom.training.budget import DEFAULT_SECONDS, LARGEST, Budget
 
 __all__ = ["Plan", "Rehearsal", "Setting", "apply_layout", "make_plan", "usual_batch_size"]
@@ -32,6 +32,7 @@ CLEAR_GAIN = 1.15
 SHARE_NEAR_A_WHOLE = 0.25
 # A larger batch makes fewer updates of an epoch, so it has to gain more.
 LARGER_BATCH_GAIN = 1.6
+BATCHES_COUNTED = 32  # to know how long the sequences of a batch are, for those of one batch are of like lengths
 BATCHES_AN_EPOCH, SMALLEST_BATCH, LARGEST_BATCH = 50, 16, 256
 LARGEST_BATCH_OF_POSITIONS = 2048
 LARGEST_BATCH_OF_PICTURES = 128  # larger ones compute no faster there, and learn less in the same time
@@ -183,6 +184,7 @@ class Rehearsal:
     ) -> None:
         self._module, self._draw, self._make_step = module, draw, make_step
         self._step_s = max(SECONDS_A_TRIAL, SHARE_OF_BUDGET_A_STEP * budget_s)
+        self._amounts: dict[int, float] = {}
 
     def best(
         self, plain: Setting, *, free_threads: bool, free_layout: bool, free_precision: bool, free_batch: bool
@@ -223,7 +225,18 @@ class Rehearsal:
         return min(1.0, self._step_s / trial.seconds)
 
     def _trial(self, setting: Setting, share: float) -> _Trial:
-        return _Trial(setting, share, self._module, self._draw, self._make_step)
+        amount = self._amount(setting.batch_size)
+        return _Trial(setting, share, amount, self._module, self._draw, self._make_step)
+
+    def _amount(self, size: int) -> float:
+        """The mean amount of batches of a size."""
+        if size not in self._amounts:
+            batches = self._draw(size)
+            first = next(batches)
+            others = BATCHES_COUNTED - 1 if _amount(first) != batch_size(first) else 0
+            amounts = [_amount(first), *(_amount(next(batches)) for _ in range(others))]
+            self._amounts[size] = statistics.mean(amounts)
+        return self._amounts[size]
 
     def _fastest(self, settings: list[Setting], gain: float, share: float) -> tuple[Setting, float]:
         """The last setting that takes samples ``gain`` times as fast as the best before it."""
@@ -243,27 +256,28 @@ class Rehearsal:
 
 
 class _Trial:
-    """One setting, timed a little in each round, on a share of a batch."""
+    """One setting, timed a little in each round, on a share of batches whose mean amount is given."""
 
     def __init__(
         self,
         setting: Setting,
         share: float,
+        amount: float,
         module: nn.Module,
         draw: Callable[[int], Iterator[Batch]],
         make_step: MakeStep,
     ) -> None:
-        self.setting = setting
+        self.setting, self._amount = setting, amount
         twin = copy.deepcopy(module).train()
         apply_layout(twin, channels_last=setting.channels_last)
-        self._rows = max(min(FEWEST_ROWS_TRIED, setting.batch_size), round(share * setting.batch_size))
-        self._step, self._batches = make_step(twin, setting.bfloat16), draw(self._rows)
-        self._times: list[float] = []
+        rows = max(min(FEWEST_ROWS_TRIED, setting.batch_size), round(share * setting.batch_size))
+        self._step, self._batches = make_step(twin, setting.bfloat16), draw(rows)
+        self._paces: list[float] = []  # seconds that a step takes for each unit of its batch's amount
 
     @property
     def seconds(self) -> float:
         """What a step on a whole batch takes."""
-        return statistics.median(self._times) * self.setting.batch_size / self._rows
+        return statistics.median(self._paces) * self._amount
 
     @property
     def rate(self) -> float:
@@ -274,14 +288,20 @@ class _Trial:
             self._one()  # warms the caches and is not counted
             started = time.perf_counter()
             for _ in range(STEPS_A_TRIAL):
-                self._times.append(self._one())
+                self._paces.append(self._one())
                 if time.perf_counter() - started > SECONDS_A_TRIAL:
                     break
 
     def _one(self) -> float:
         started = time.perf_counter()
-        self._step(next(self._batches), len(self._times), 0.0)
-        return time.perf_counter() - started
+        batch = next(self._batches)
+        self._step(batch, len(self._paces), 0.0)
+        return (time.perf_counter() - started) / _amount(batch)
+
+
+def _amount(batch: Batch) -> int:
+    """What the time of a step grows with: the positions of its sequences, or its samples where it has none."""
+    return sum(len(value.values) for value in batch.values() if isinstance(value, Ragged)) or batch_size(batch)
 
 
 def apply_layout(module: nn.Module, *, channels_last: bool) -> None:
