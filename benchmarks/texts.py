@@ -1,4 +1,5 @@
-"""Classes of texts: fathom beside TF-IDF and fastText; its nets in equal time; how far back they remember.
+"""Classes of texts: fathom beside TF-IDF and fastText; its nets in equal time; what pretraining brings; how far back
+nets remember.
 
 All learn from the same rows and are scored on the same others. McNemar's test is exact, on the rows of which one alone
 of fathom and TF-IDF is right.
@@ -8,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import statistics
+import tempfile
 import time
 from collections.abc import Iterable, Sequence
 
@@ -25,7 +27,8 @@ PACKAGES = ("torch", "fathom-nn", "scikit-learn", "fasttext-wheel")
 NETS = ("bag", "textcnn", "rnn", "lstm", "gru", "transformer")
 NETS_ON = ("SST-2", "AG News")
 FAR = (50, 100, 200, 400)
-PARTS = ("peers", "nets", "recall")
+PARTS = ("peers", "nets", "pretrained", "recall")
+ENCODER = "transformer"
 QUICK_ROWS, QUICK_STEPS, QUICK_FAR = 400, 20, (5, 10)
 
 
@@ -33,14 +36,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("--part", choices=PARTS, action="append", help="only these")
     parser.add_argument("--seconds", type=int, default=60, help="of training, for each net of the second table")
-    parser.add_argument("--steps", type=int, default=1500, help="of each net of the third table")
-    parser.add_argument("--seeds", type=int, default=3, help="of the third table")
+    parser.add_argument("--pretrain-seconds", type=int, default=300, help="of each encoder of the third table")
+    parser.add_argument("--steps", type=int, default=1500, help="of each net of the fourth table")
+    parser.add_argument("--seeds", type=int, default=3, help="of the last two tables")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--quick", action="store_true", help="little of everything, to try it; writes no page")
     asked = parser.parse_args()
     torch.set_num_threads(asked.threads)
     for part in asked.part or PARTS:
-        text = {"peers": _peers, "nets": _nets, "recall": _recall}[part](asked)
+        text = {"peers": _peers, "nets": _nets, "pretrained": _pretrained, "recall": _recall}[part](asked)
         print(text, flush=True)
         if not asked.quick:
             write_section(f"texts-{part}", text)
@@ -71,6 +75,35 @@ def _nets(asked: argparse.Namespace) -> str:
             print(rows[-1], flush=True)
     words = f"Each net as fathom builds it by default, {asked.seconds} s of training."
     return _section("Nets for texts", asked, words, table(("texts", "net", "accuracy", "seconds", "parameters"), rows))
+
+
+def _pretrained(asked: argparse.Namespace) -> str:
+    """One encoder from scratch, and after it learned hidden words of texts whose labels nobody showed it."""
+    taught, told = ([f"{QUICK_STEPS}steps"] * 2) if asked.quick else (f"{asked.pretrain_seconds}s", f"{asked.seconds}s")
+    parts = _set("SST-2", quick=asked.quick)
+    own, news = parts.train.texts, _set("AG News", quick=asked.quick).train.texts
+    rows = []
+    for name, texts in {"nothing": [], "SST-2": own, "SST-2 and AG News": [*own, *news]}.items():
+        with tempfile.TemporaryDirectory() as place:
+            started: dict[str, object] = {"net": ENCODER}
+            if texts:
+                out = f"{place}/language"
+                fathom.pretrain({"texts": texts}, net=ENCODER, budget=taught, out=out, report=False)
+                started = {"start": out}
+            found = [_fathom(parts, **started, budget=told, baseline=False, seed=seed) for seed in range(asked.seeds)]
+        shares = [statistics.mean(_right(one, parts.test)) for one in found]
+        spread = f"{statistics.median(shares):.4f} [{min(shares):.4f}-{max(shares):.4f}]"
+        rows.append(
+            (name, spread, f"{statistics.median(one.seconds for one in found):.1f}", f"{found[0].parameters:,}")
+        )
+        print(rows[-1], flush=True)
+    words = (
+        f"SST-2 by the net {ENCODER}, {asked.seconds} s of training: from scratch, and after {asked.pretrain_seconds} s "
+        f"in which it told hidden words of training texts, without their labels. The median [least-most] of "
+        f"{asked.seeds} seeds of the second training."
+    )
+    head = ("pretrained on", "accuracy", "seconds", "parameters")
+    return _section("What pretraining brings", asked, words, table(head, rows))
 
 
 def _recall(asked: argparse.Namespace) -> str:
