@@ -98,8 +98,8 @@ def _pretrained(asked: argparse.Namespace) -> str:
         )
         print(rows[-1], flush=True)
     words = (
-        f"SST-2 by the net {ENCODER}, {asked.seconds} s of training: from scratch, and after {asked.pretrain_seconds} s "
-        f"in which it told hidden words of training texts, without their labels. The median [least-most] of "
+        f"SST-2 by the net {ENCODER}, {asked.seconds} s of training: from scratch, and after it told hidden words of "
+        f"training texts, without their labels, for {asked.pretrain_seconds} s. The median [least-most] of "
         f"{asked.seeds} seeds of the second training."
     )
     head = ("pretrained on", "accuracy", "seconds", "parameters")
