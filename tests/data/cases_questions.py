@@ -19,7 +19,11 @@ def as_it_is(found: Mapping[str, Any], key: str, sort: type, where: str) -> Any:
 WRONG = {
     "answers that are a number": ({"answers": 7}, "_said", r"qas\[0\] lacks 'answers', a list"),
     "words where true or false is meant": ({"is_impossible": "false"}, "_said", "'is_impossible', true or false"),
-    "true for a place": ({"answers": [{**GRAZ, "answer_start": True}]}, "_held", "lacks 'answer_start', a whole number"),
+    "true for a place": (
+        {"answers": [{**GRAZ, "answer_start": True}]},
+        "_held",
+        "lacks 'answer_start', a whole number",
+    ),
     "a place beyond 2^63": ({"answers": [{**GRAZ, "answer_start": 10**30}]}, "_held", "lacks 'answer_start', a whole"),
 }
 

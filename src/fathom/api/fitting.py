@@ -289,7 +289,9 @@ def _teaches(model: Model, store: TensorStore) -> bool:
     """Whether any sample has a target that is learned, where there are targets."""
     if not model.targets:
         return True
-    weighed = (model.network.weigh(batch, part) for part in model.network.parts for batch in store.in_order(ROWS_AT_ONCE))
+    weighed = (
+        model.network.weigh(batch, part) for part in model.network.parts for batch in store.in_order(ROWS_AT_ONCE)
+    )
     return any(bool(weight > 0) for weights in weighed for weight in weights.values())
 
 

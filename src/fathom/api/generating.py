@@ -288,7 +288,7 @@ def _check_whole(prompts: Sequence[str]) -> None:
             prompt.encode()
         except UnicodeEncodeError as error:
             raise ConfigError(
-                f"the prompt holds {ascii(prompt[error.start])} at character {error.start:,}, which is no sign: half of "
+                f"the prompt holds {prompt[error.start]!a} at character {error.start:,}, which is no sign: half of "
                 "one, or bytes that are not UTF-8; write it anew"
             ) from error
 

@@ -223,7 +223,9 @@ class Text(Kind):
             raise ModelError(f"the tokenizer lacks one of its special tokens {', '.join(self.state['special'])}")
         size = self.tokenizer.get_vocab_size()
         if len({pad, unknown, begin, end, mask}) < 5 or set(self.tokenizer.get_vocab().values()) != set(range(size)):
-            raise ModelError(f"the tokenizer's {size:,} tokens are not numbered from 0 on; copy the whole directory again")
+            raise ModelError(
+                f"the tokenizer's {size:,} tokens are not numbered from 0 on; copy the whole directory again"
+            )
         digest = sha256(json.dumps(self.state["tokenizer"], sort_keys=True).encode()).hexdigest()[:16]
         counts = tuple(map(float, self.state["tokens"]))
         longest = self.state.get("longest", 0)  # earlier versions kept none
