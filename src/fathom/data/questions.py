@@ -98,7 +98,7 @@ def _held(found: Any, key: str, sort: type, where: str) -> Any:
     value = found.get(key) if isinstance(found, Mapping) else None
     if type(value) is not sort or (sort is int and value not in INT64):  # true is no 1
         raise SourceError(f"{where} lacks {key!r}, {SORTS[sort]}, as the format of SQuAD has it")
-    if sort is str:
+    if isinstance(value, str):
         _check_whole(value, f"{where}: {key!r}")
     return value
 
