@@ -225,9 +225,10 @@ def test_what_is_no_file_of_weights_is_refused(content):
         Model.from_files(altered(model().files(), weights=content))
 
 
-def test_weights_that_are_no_numbers_are_refused():
+@pytest.mark.parametrize("value", [float("nan"), float("-inf")])
+def test_weights_that_are_no_numbers_are_refused(value):
     spoilt = model()
-    torch.nn.init.constant_(next(spoilt.network.parameters()), float("nan"))
+    torch.nn.init.constant_(next(spoilt.network.parameters()), value)
     with pytest.raises(ModelError, match="hold NaN"):
         Model.from_files(spoilt.files())
 

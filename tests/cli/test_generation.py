@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import json
+import sys
 from pathlib import Path
 
 import click.testing
 import pytest
 
 import fathom
+from fathom.cli import generation
 from fathom.cli.commands import fathom as command_line
 from fathom.errors import ConfigError, ModelError, SourceError
 
@@ -129,6 +132,10 @@ def test_a_chat_in_a_pipe_answers_each_line_by_a_line(place, run):
         (("generate", "turned"), ConfigError, "--prompt TEXT or --input"),
         (("generate", "turned", "--prompt", "x", "--input", "y"), ConfigError, "exclude"),
         (("generate", "lm", "--top-p", "0"), ConfigError, "top_p"),
+        (("generate", "lm", "--tokens", "99999999999999999999"), ConfigError, "allowed: 1 to 1,000,000"),
+        (("generate", "turned", "--prompt", "x", "--beams", "65"), ConfigError, "allowed: 1 to 64"),
+        (("generate", "lm", "--prompt", "a\udcff"), ConfigError, "'.udcff' at character 1"),
+        (("generate", "turned", "--prompt", "\ud83d", "--json"), ConfigError, "'.ud83d' at character 0"),
         (("generate", "turned", "--prompt", "x", "--beams", "2", "--temperature", "1"), ConfigError, "beams"),
         (("generate", "lm", "--input", "nowhere.txt"), SourceError, "nowhere.txt"),
     ],
@@ -138,3 +145,27 @@ def test_what_cannot_be_is_told_in_a_line(place, arguments, error, told):
     verb, run, *rest = arguments
     with pytest.raises(error, match=told):
         typed(verb, place / run, *rest)
+
+
+def test_lines_with_a_mark_in_front_are_read_and_other_encodings_refused(place, tmp_path):
+    plain, marked, wide = (tmp_path / name for name in ("plain.xx", "marked.xx", "wide.xx"))
+    plain.write_text("the red cat\n", "utf-8")
+    marked.write_text("the red cat\n", "utf-8-sig")
+    wide.write_text("the red cat\n", "utf-16")
+    told = [typed("generate", place / "lm", "--input", one).stdout for one in (plain, marked)]
+    assert told[0] == told[1]
+    with pytest.raises(SourceError, match="save it as UTF-8"):
+        typed("generate", place / "lm", "--input", wide)
+
+
+def test_a_beginning_that_is_refused_is_not_printed(place, capsys):
+    with pytest.raises(ConfigError, match="a language model draws"):
+        command_line(["generate", str(place / "lm"), "--prompt", "the red", "--beams", "2"], standalone_mode=False)
+    assert capsys.readouterr().out == ""
+
+
+def test_a_talk_bears_bytes_that_are_no_text_and_nobody_who_talks(monkeypatch):
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"\xff\xfe\nthe red\n"), "utf-8"))
+    assert list(generation._typed()) == ["\ufffd\ufffd", "the red"]
+    monkeypatch.setattr(sys, "stdin", None)
+    assert list(generation._typed()) == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -26,3 +27,10 @@ def test_a_name_of_a_column_moves_no_cursor(
     out = capsys.readouterr().out
     assert "u001b]0;owned" in out
     assert not set("\x1b\x07\x9b") & set(out)
+
+
+def test_a_command_bears_that_nobody_listens(monkeypatch):
+    monkeypatch.setattr(sys, "stdout", None)
+    with pytest.raises(SystemExit) as left:
+        main(["--version"])
+    assert left.value.code == 0

@@ -207,3 +207,9 @@ def test_more_beams_find_no_worse_texts_on_average(net):
         one = [Memory(asked.tokens[k : k + 1], None) for k in range(12)]
         means.append(sum(likelihoods(said, [text], m)[text] for text, m in zip(texts, one, strict=True)))
     assert means[1] >= means[0] - 1e-9
+
+
+@pytest.mark.parametrize("temperature", [1e-30, 1e-40, 1e-300])
+def test_the_smallest_temperature_takes_the_likeliest_token(temperature):
+    told = torch.tensor([[-3.0, -0.5, -0.9], [-700.0, -800.0, -900.0]])
+    assert chances(told, Sampling(temperature)).tolist() == [[0, 1, 0], [1, 0, 0]]

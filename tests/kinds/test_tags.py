@@ -65,6 +65,12 @@ def test_rows_with_fewer_tags_than_words_are_refused_by_number(strings):
         schema(rows)
 
 
+@pytest.mark.parametrize(("words", "tags"), [(["two", "words"], []), ([], ["O"])])
+def test_a_row_of_no_words_or_of_no_tags_is_refused_beside_some(words, tags):
+    with pytest.raises(SchemaError, match=rf"row 3, has {len(words)} words .* and {len(tags)} tags"):
+        schema(table([*SENTENCES, (words, tags)]))
+
+
 def test_new_rows_are_checked_too():
     one = schema(table())
     with pytest.raises(SchemaError, match="row 0, has 1 words"):

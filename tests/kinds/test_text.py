@@ -208,6 +208,8 @@ TAMPERED = {
     "no tokenizer": lambda state: state.update(tokenizer={}),
     "another model": lambda state: state["tokenizer"]["model"].update(type="Python"),
     "no special tokens": lambda state: state.update(special=["[A]", "[B]", "[C]", "[D]", "[E]"]),
+    "a token of a number that is too large": lambda state: state["tokenizer"]["model"]["vocab"].update(a=4_000_000),
+    "one special token for all": lambda state: state.update(special=["[PAD]"] * 5),
     "a vocabulary of holes": lambda state: state["tokenizer"]["model"].update(vocab={"a": 5}),
 }
 
@@ -225,6 +227,20 @@ def test_the_same_rows_are_chosen_whatever_stands_beside_them():
     alone = kind.encode(column(STRANGE))[""]
     assert isinstance(alone, Ragged)
     assert torch.equal(together.select(torch.arange(len(WRITTEN), len(WRITTEN) + len(STRANGE))).values, alone.values)
+
+
+@pytest.mark.parametrize("tokenizer", ["bpe", "wordpiece"])
+def test_a_word_as_long_as_a_file_does_not_halt_the_making_of_tokens(tokenizer):
+    blob = "".join(chr(97 + k * k % 23) for k in range(200_000))  # in whole it takes a minute
+    kind = text([blob, *["the cat sat"] * 9], tokenizer=tokenizer, length=8)
+    assert kind.encode(column([blob]))[CUT].item() >= 0
+    assert kind.decode({"ids": kind.encode(column(["the cat"]))[""].values.unsqueeze(0).numpy()})[""][0].as_py()
+
+
+def test_a_word_that_is_missing_leaves_the_others():
+    words = pa.chunked_array([[["the", None, "cat"], None]])
+    kind = text(["the  cat sat on a mat"])
+    assert kind.truth(kind.encode(words)[""]).tolist() == ["the  cat", None]
 
 
 def test_without_the_library_a_line_says_what_to_install(monkeypatch):

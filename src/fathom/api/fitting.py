@@ -33,7 +33,7 @@ from fathom.config import Config
 from fathom.data import read
 from fathom.data.readers import accepted_options
 from fathom.data.store import TensorStore
-from fathom.errors import ConfigError, Interrupted, first_line
+from fathom.errors import ConfigError, Interrupted, SchemaError, first_line
 from fathom.kinds import KINDS
 from fathom.layout import Layout, choose_layout
 from fathom.model import SKILL, Model
@@ -50,6 +50,7 @@ from fathom.training.hooks import Hook, Progress
 __all__ = ["fit", "fit_rows", "layout_for", "model_for"]
 
 TRAINING, PRIVATE = "training", "private"
+ROWS_AT_ONCE = 1024
 
 
 def fit(
@@ -270,11 +271,28 @@ def _train(
 ) -> Outcome:
     """Train a network on a run's rows."""
     valid = None if rows.valid is None else model.prepared(rows.valid)
+    if valid is not None and not _teaches(model, valid):
+        valid = None
+        if watchers.say is not None:
+            watchers.say("note: of no row to choose by is an answer known that could be learned; none is chosen by")
     with training_store(model, rows, directory) as train:
+        if isinstance(train, TensorStore) and not _teaches(model, train):
+            told = "; ".join(model.schema.left_out(train)) or "no row has a target that counts"
+            raise SchemaError(f"there is nothing to learn: {told}")
         if watchers.say is not None and isinstance(train, TensorStore):
             for line in model.schema.left_out(train):
                 watchers.say(f"note: {line}")
         return train_on(model, train, valid, asked, directory, watchers.hooks(what, asked), watchers.say)
+
+
+def _teaches(model: Model, store: TensorStore) -> bool:
+    """Whether any sample has a target that is learned, where there are targets."""
+    if not model.targets:
+        return True
+    weighed = (
+        model.network.weigh(batch, part) for part in model.network.parts for batch in store.in_order(ROWS_AT_ONCE)
+    )
+    return any(bool(weight > 0) for weights in weighed for weight in weights.values())
 
 
 def _train_together(

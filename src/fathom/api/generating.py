@@ -28,6 +28,7 @@ Say = Callable[[str], None]
 BETWEEN_TURNS = "\n"  # as the reader of dialogues joins what was said before a reply
 ROWS_AT_ONCE = 64
 FREELY = 0.8  # the temperature of a language model that goes on with a text; an answer is the likeliest one
+MOST_TOKENS, MOST_BEAMS = 1_000_000, 64  # what is written, and what is followed, stands in memory at once
 UNFINISHED = "\ufffd"  # what stands for a sign of which not all bytes are there yet
 
 
@@ -59,16 +60,16 @@ class Manner:
 
     def __post_init__(self) -> None:
         allowed = {
-            "tokens": self.tokens is None or self.tokens > 0,
-            "temperature": self.temperature is None or 0 <= self.temperature < np.inf,
-            "top_k": self.top_k >= 0,
-            "top_p": 0 < self.top_p <= 1,
-            "beams": self.beams is None or self.beams > 0,
-            "stop": all(self.stop),
+            "tokens": (self.tokens is None or 0 < self.tokens <= MOST_TOKENS, f"1 to {MOST_TOKENS:,}"),
+            "temperature": (self.temperature is None or 0 <= self.temperature < np.inf, "0, or a number above it"),
+            "top_k": (self.top_k >= 0, "0 for all, or how many"),
+            "top_p": (0 < self.top_p <= 1, "above 0, to 1 for all"),
+            "beams": (self.beams is None or 0 < self.beams <= MOST_BEAMS, f"1 to {MOST_BEAMS}"),
+            "stop": (all(self.stop), "texts that hold something"),
         }
-        for name, holds in allowed.items():
+        for name, (holds, told) in allowed.items():
             if not holds:
-                raise ConfigError(f"{name} = {getattr(self, name)!r} is out of range")
+                raise ConfigError(f"{name} = {getattr(self, name)!r} is out of range (allowed: {told})")
         if (self.beams or 1) > 1 and self.temperature:
             raise ConfigError("beams follow the likeliest texts: leave out the temperature, or the beams")
 
@@ -115,6 +116,7 @@ class Author:
         Raises:
             ConfigError: a prompt that is no such input.
         """
+        _check_whole([prompt])
         if not self._draws(manner):
             yield self.written([prompt], manner, say=say)[0]
             return
@@ -131,6 +133,7 @@ class Author:
     ) -> list[str]:
         """Write a text for each prompt; see ``stream``. Without ``numbers`` each has that of its place."""
         numbers = numbers or range(len(prompts))
+        _check_whole(prompts)
         if self.inputs:
             return self.answered(self._as_rows(prompts, say), manner, numbers=numbers)
         found = [""] * len(prompts)
@@ -272,6 +275,22 @@ class Author:
         kind, room = (self._input_text(), 2) if self.inputs else (self._kind, 1 + (self._head.net.window or 0) // 2)
         tokens = len(kind.tokenizer.encode(prompt, add_special_tokens=False).ids)
         return bool(tokens + room > kind.length)
+
+
+def _check_whole(prompts: Sequence[str]) -> None:
+    """Refuse what is no text: half of a sign, or bytes of a command line that are no UTF-8, as Python hands them on.
+
+    Raises:
+        ConfigError: a prompt holds such.
+    """
+    for prompt in prompts:
+        try:
+            prompt.encode()
+        except UnicodeEncodeError as error:
+            raise ConfigError(
+                f"the prompt holds {prompt[error.start]!a} at character {error.start:,}, which is no sign: half of "
+                "one, or bytes that are not UTF-8; write it anew"
+            ) from error
 
 
 def _before(text: str, stop: Sequence[str]) -> tuple[str, bool]:

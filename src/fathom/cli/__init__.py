@@ -95,7 +95,8 @@ def _run(arguments: Sequence[str]) -> int:
             fathom.invoke(context)
     except click.exceptions.Exit as asked:  # --help and --version end so
         status = asked.exit_code
-    sys.stdout.flush()
+    if sys.stdout is not None:  # closed by who started this
+        sys.stdout.flush()
     return status
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import sys
 from collections.abc import Callable, Iterable, Iterator
@@ -113,6 +114,10 @@ def chat(run: str, stop: tuple[str, ...], **said: Any) -> None:
 
 def _typed() -> Iterator[str]:
     """The lines of stdin that say something, asked for where a person sits there."""
+    if sys.stdin is None:  # closed by who started this
+        return
+    if isinstance(sys.stdin, io.TextIOWrapper):
+        sys.stdin.reconfigure(errors="replace")  # one bad byte must not end a talk
     asks = sys.stdin.isatty()
     while True:
         if asks:
@@ -131,9 +136,10 @@ def _stream(author: Author, prompt: str, how: Manner, number: int) -> None:
     for place in range(number):
         if place:
             click.echo(BETWEEN_TEXTS)
-        if not author.inputs:
-            click.echo(harmless(prompt), nl=False)
-        for piece in author.stream(prompt, how, number=place, say=None if place else _say):
+        pieces = author.stream(prompt, how, number=place, say=None if place else _say)
+        first = next(pieces, "")  # before the beginning is shown: it may be refused
+        click.echo(harmless(first if author.inputs else prompt + first), nl=False)
+        for piece in pieces:
             click.echo(harmless(piece), nl=False)
         click.echo()
 
@@ -159,11 +165,14 @@ def _rows(run: Run, author: Author, source: str) -> Iterator[list[str] | pa.Tabl
         yield from run.read(source).parts.values()
         return
     try:
-        with place.open(encoding="utf-8") as lines:
+        with place.open(encoding="utf-8-sig") as lines:
             while some := [line.rstrip("\n") for line in islice(lines, LINES_AT_ONCE)]:
                 yield some
-    except (OSError, UnicodeDecodeError) as error:
-        raise SourceError(f"{source}: it cannot be read line by line ({first_line(error)})") from error
+    except UnicodeDecodeError as error:
+        told = "its lines are read as UTF-8, which it is not; save it as UTF-8"
+        raise SourceError(f"{source}: {told} ({first_line(error)})") from error
+    except OSError as error:
+        raise SourceError(f"{source}: it cannot be read line by line ({error.strerror})") from error
 
 
 def _print_lines(texts: Iterable[str]) -> None:

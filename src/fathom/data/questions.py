@@ -28,7 +28,8 @@ TARGET = ("answer",)
 ROLES = {"id": "ignore", "article": "group", "answer_start": "ignore", "answers": "ignore"}
 """Questions on one article stay in one part; where the answer stands, and other answers, would give it away."""
 
-SORTS: dict[type, str] = {list: "a list", str: "words", int: "a whole number"}
+SORTS: dict[type, str] = {list: "a list", str: "words", int: "a whole number", bool: "true or false"}
+INT64 = range(-(2**63), 2**63)
 
 
 def may_hold_questions(data: bytes) -> bool:
@@ -80,7 +81,7 @@ def _has_title(article: Any) -> bool:
 
 def _question(found: Any, where: str) -> dict[str, Any]:
     row = {"question": _held(found, "question", str, where), "id": str(found["id"]) if "id" in found else None}
-    answers = [] if found.get("is_impossible") else found.get("answers") or []
+    answers = [] if _said(found, "is_impossible", bool, where) else _said(found, "answers", list, where) or []
     texts = [_held(answer, "text", str, f"{where}.answers[{k}]") for k, answer in enumerate(answers)]
     if not texts:
         return row | {"answer": ""}
@@ -88,11 +89,27 @@ def _question(found: Any, where: str) -> dict[str, Any]:
     return row | {"answer": texts[0], "answer_start": start, "answers": list(dict.fromkeys(texts))}
 
 
+def _said(found: Mapping[str, Any], key: str, sort: type, where: str) -> Any:
+    """What may be left out, or be null."""
+    return None if found.get(key) is None else _held(found, key, sort, where)
+
+
 def _held(found: Any, key: str, sort: type, where: str) -> Any:
     value = found.get(key) if isinstance(found, Mapping) else None
-    if not isinstance(value, sort):
+    if type(value) is not sort or (sort is int and value not in INT64):  # true is no 1
         raise SourceError(f"{where} lacks {key!r}, {SORTS[sort]}, as the format of SQuAD has it")
+    if isinstance(value, str):
+        _check_whole(value, f"{where}: {key!r}")
     return value
+
+
+def _check_whole(text: str, where: str) -> None:
+    """Refuse half of a sign that JSON writes as two escapes, which no encoding holds."""
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        half = ascii(text[error.start])[1:-1]
+        raise SourceError(f"{where} holds {half} at character {error.start:,}, half of a sign; complete it") from error
 
 
 def _notes(rows: list[dict[str, Any]], table: pa.Table) -> tuple[str, ...]:

@@ -21,6 +21,7 @@ ENDINGS = (".conll", ".conll.gz", ".iob", ".iob2", ".bio")
 NEW_DOCUMENT = "-DOCSTART-"
 HEAD_CHARACTERS = 1 << 16
 IOB = re.compile(r"O|[BIESLU]-\S+")
+BLANKS = re.compile("[ \t]+")  # a blank that does not break a line stands within a token
 TOKENS, TAGS = "tokens", "tags"
 
 
@@ -89,13 +90,15 @@ def _rows(text: str, place: Path) -> Iterator[list[str] | None]:
         SourceError: a line has another number of cells than the first.
     """
     width, mark = 0, None
+    if "\n" not in text:
+        text = text.replace("\r", "\n")  # as old Macs wrote
     for number, line in enumerate(text.split("\n"), start=1):
         if not line.strip() or line.startswith(NEW_DOCUMENT):
             yield None
             continue
         if not width:
             mark = "\t" if "\t" in line else None
-        cells = line.rstrip("\r").split(mark)
+        cells = line.rstrip("\r").split(mark) if mark else BLANKS.split(line.strip(" \t\r"))
         width = width or len(cells)
         if len(cells) != width or width < 2:
             told = "a token and its tag are expected" if width < 2 else f"the first line {width}"

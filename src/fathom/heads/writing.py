@@ -162,7 +162,8 @@ class Writer:
 
 def chances(told: Tensor, sampling: Sampling) -> Tensor:
     """The chances that tokens are drawn with, (B, V), from logits or their logarithms (B, V); a temperature above 0."""
-    told = told / sampling.temperature
+    least_of_all = torch.finfo(told.dtype).tiny  # what is divided by less becomes infinite, and its chances NaN
+    told = (told - told.amax(1, keepdim=True)) / max(sampling.temperature, least_of_all)
     if 0 < sampling.top_k < told.shape[1]:
         least = told.topk(sampling.top_k, dim=1).values[:, -1:]
         told = told.masked_fill(told < least, -torch.inf)

@@ -201,7 +201,9 @@ def _check(words: list[Words], tags: list[Words]) -> None:
         SchemaError: there are such rows; names the first.
     """
     pairs = list(zip(words, tags, strict=True))
-    wrong = [row for row, (one, other) in enumerate(pairs) if one is not None and other and len(one) != len(other)]
+    wrong = [
+        row for row, (one, other) in enumerate(pairs) if None not in (one, other) and len(one or ()) != len(other or ())
+    ]
     if wrong:
         one, other = pairs[wrong[0]]
         assert one is not None and other is not None

@@ -222,6 +222,10 @@ class Text(Kind):
         if None in (pad, unknown, begin, end, mask):
             raise ModelError(f"the tokenizer lacks one of its special tokens {', '.join(self.state['special'])}")
         size = self.tokenizer.get_vocab_size()
+        if len({pad, unknown, begin, end, mask}) < 5 or set(self.tokenizer.get_vocab().values()) != set(range(size)):
+            raise ModelError(
+                f"the tokenizer's {size:,} tokens are not numbered from 0 on; copy the whole directory again"
+            )
         digest = sha256(json.dumps(self.state["tokenizer"], sort_keys=True).encode()).hexdigest()[:16]
         counts = tuple(map(float, self.state["tokens"]))
         longest = self.state.get("longest", 0)  # earlier versions kept none
@@ -269,7 +273,7 @@ def _claim_of_words(column: pa.ChunkedArray) -> Claim | None:
 
 
 def _texts(column: pa.ChunkedArray) -> list[str | None]:
-    if _holds_words(column.type):
-        column = pc.binary_join(column, " ")
+    if _holds_words(column.type):  # a word that is missing is one of no letters
+        return [cell if cell is None else " ".join(word or "" for word in cell) for cell in column.to_pylist()]
     texts: Sequence[str | None] = pc.cast(column, pa.large_string()).to_pylist()
     return list(texts)

@@ -26,6 +26,9 @@ SCRIPTS = r"\p{Han}|[^\W\d_\p{Han}]+|\d+|[^\s\w]|_"
 """The same for the library alone, a sign of a script without blanks by itself."""
 
 MOST_REPEATED = 1 << 12
+LONGEST_LEARNED = 256
+"""Characters of a piece that are learned from together: the library's time grows with their square, and what is longer,
+as a file in base64, is no word."""
 
 
 def pieces_of(texts: list[str]) -> Counter[str]:
@@ -163,8 +166,11 @@ def _known(counts: Counter[str], vocabulary: int, normalizer: Any) -> Any:
 def _repeated(counts: Counter[str]) -> Iterator[str]:
     """Each piece as often as it occurs: many at once where the blank in front still divides them."""
     for piece, count in counts.items():
-        if not piece.startswith(" ") or piece.isspace():
+        if len(piece) > LONGEST_LEARNED:
+            parts = [piece[at : at + LONGEST_LEARNED] for at in range(0, len(piece), LONGEST_LEARNED)]
+            yield from (part for part in parts for _ in range(count))
+        elif not piece.startswith(" ") or piece.isspace():
             yield from (piece for _ in range(count))
-            continue
-        for start in range(0, count, MOST_REPEATED):
-            yield piece * min(MOST_REPEATED, count - start)
+        else:
+            for start in range(0, count, MOST_REPEATED):
+                yield piece * min(MOST_REPEATED, count - start)

@@ -40,9 +40,9 @@ def read_weights(content: bytes) -> dict[str, Tensor]:
         weights = load(content)
     except SafetensorError as error:
         raise ModelError(f"the weights cannot be read ({error}); copy the whole directory again") from error
-    spoilt = [name for name, value in weights.items() if value.is_floating_point() and value.isnan().any()]
+    spoilt = [name for name, value in weights.items() if value.is_floating_point() and not value.isfinite().all()]
     if spoilt:
-        raise ModelError(f"the weights hold NaN, with which nothing can be predicted: {spoilt[:5]}")
+        raise ModelError(f"the weights hold NaN or infinity, with which nothing can be predicted: {spoilt[:5]}")
     return weights
 
 
