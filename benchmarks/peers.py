@@ -20,7 +20,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset, TensorDataset
-from workloads import CHANNELS, CLASSES, HIDDEN, Workload
+from workloads import Workload
 
 __all__ = ["Contestant", "Trained", "contestants"]
 
@@ -95,7 +95,7 @@ def _fathom(work: Workload, samples: int, **config: Any) -> Trained:
 
     budget = f"{-(-samples // work.batch_size)}steps"
     training = {"batch_size": work.batch_size, "precision": "float32"}  # as everyone else here
-    config |= {"net": work.net, "optimizer": "adam", "training": training, "budget": budget}
+    config |= {"optimizer": "adam", "training": training, "budget": budget, **work.asked}
     with tempfile.TemporaryDirectory() as place:
         run = fathom.fit(work.columns(), "label", out=f"{place}/run", **config)
         setting = Plan.load(Path(place) / "run" / "plan.json").setting
@@ -160,40 +160,15 @@ def _lightning(work: Workload, samples: int) -> Trained:
 def _keras(work: Workload, samples: int) -> Trained:
     os.environ["KERAS_BACKEND"] = "torch"
     import keras
+    from keras_networks import NETWORKS
 
     epochs, count = _epochs(work, samples)
-    model = _keras_resnet(keras, work) if work.pictures else _keras_perceptron(keras, work)
+    model = NETWORKS[work.name](work)
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     model.compile(keras.optimizers.Adam(LEARNING_RATE), loss)
     watch = _stopwatch(keras.callbacks.Callback, "on_train_begin", "on_train_end")
     model.fit(work.rows[:count], work.labels[:count], work.batch_size, epochs, verbose=0, callbacks=[watch])
     return Trained(epochs * count, watch.seconds, sum(int(np.prod(w.shape)) for w in model.trainable_weights))
-
-
-def _keras_perceptron(keras: Any, work: Workload) -> Any:
-    layers = [keras.layers.Dense(width, activation="relu") for width in HIDDEN]
-    return keras.Sequential([keras.Input(work.rows.shape[1:]), *layers, keras.layers.Dense(CLASSES)])
-
-
-def _keras_resnet(keras: Any, work: Workload) -> Any:
-    layers = keras.layers
-
-    def convolve(maps: Any, channels: int, size: int = 3, stride: int = 1) -> Any:
-        return layers.Conv2D(channels, size, stride, padding="same", use_bias=False)(maps)
-
-    def normalised(maps: Any) -> Any:
-        return layers.BatchNormalization()(maps)
-
-    sample = work.rows[:512].reshape(-1, work.rows.shape[-1])
-    pixels = keras.Input(work.rows.shape[1:])
-    maps = layers.Normalization(mean=sample.mean(0), variance=sample.var(0))(pixels)
-    maps = layers.ReLU()(normalised(convolve(maps, CHANNELS[0])))
-    for k, channels in enumerate(CHANNELS):
-        stride = 1 if k == 0 else 2
-        inner = layers.ReLU()(normalised(convolve(maps, channels, stride=stride)))
-        shortcut = maps if k == 0 else convolve(maps, channels, 1, stride)
-        maps = layers.ReLU()(layers.Add()([normalised(convolve(inner, channels)), shortcut]))
-    return keras.Model(pixels, layers.Dense(CLASSES)(layers.GlobalAveragePooling2D()(maps)))
 
 
 def _transformers(work: Workload, samples: int) -> Trained:

@@ -1,4 +1,4 @@
-"""What is trained: two data sets made from a seed, and the network for each, in plain PyTorch and for fathom."""
+"""What is trained: data sets made from a seed, and the network for each, in plain PyTorch and for fathom."""
 
 from __future__ import annotations
 
@@ -17,11 +17,14 @@ from fathom.nets.inputs import Pixels
 from fathom.registry import Range
 from fathom.signals import ImageSpec, Signal, SignalSpec
 
-__all__ = ["CLASSES", "HIDDEN", "WORKLOADS", "Workload"]
+__all__ = ["CHANNELS", "CLASSES", "DEPTH", "HEADS", "HIDDEN", "TOKENS", "WIDTH", "WORKLOADS", "Workload"]
 
 CLASSES, SEED = 10, 0
 ROWS, FEATURES, HIDDEN = 50_000, 64, (256, 256, 256)
 PICTURES, SIDE, CHANNELS = 10_000, 32, (16, 32, 64)
+TEXTS, WORDS, VOCABULARY, TOPICAL = 10_000, 64, 2_000, 0.2
+SPECIALS, BEGIN, END = 5, 2, 3  # of fathom's tokenizers, whose texts begin and end with a token of their own
+TOKENS, WIDTH, DEPTH, HEADS = SPECIALS + VOCABULARY, 128, 2, 4
 
 
 @dataclass(frozen=True)
@@ -29,24 +32,34 @@ class Workload:
     """Data and a network, which is the same for every contestant.
 
     Attributes:
+        name: as it is asked for.
         title: as the table's heading has it.
         batch_size: rows an update.
-        rows: (N, D) float32, or (N, H, W, C) uint8.
+        rows: (N, D) float32, (N, H, W, C) uint8, or tokens (N, T) int64.
         labels: (N,) int64.
-        build: the network, from rows as PyTorch has them, (B, D) or (B, C, H, W), to logits (B, CLASSES).
-        net: the same as fathom is asked for it.
+        build: the network, from rows as PyTorch has them, (B, D), (B, C, H, W) or (B, T), to logits (B, CLASSES).
+        asked: the same as ``fathom.fit`` is asked for it.
+        seconds: of a measurement, long enough that fathom's looks at the validation rows weigh as in a long run.
+        slack: by what share the parameters of two contestants may differ in number.
     """
 
+    name: str
     title: str
     batch_size: int
     rows: np.ndarray
     labels: np.ndarray
     build: Callable[[], nn.Module]
-    net: Any
+    asked: dict[str, Any]
+    seconds: float = 2.5
+    slack: float = 0.0
 
     @property
     def pictures(self) -> bool:
         return self.rows.ndim == 4
+
+    @property
+    def texts(self) -> bool:
+        return self.rows.dtype == np.int64
 
     def tensor(self) -> Tensor:
         """The rows as PyTorch has them."""
@@ -56,6 +69,9 @@ class Workload:
         """The rows and labels as ``fathom.fit`` takes them."""
         if self.pictures:
             return {"picture": self.rows, "label": self.labels}
+        if self.texts:
+            words = np.arange(TOKENS).astype(str)  # of digits alone, which are one token
+            return {"text": np.array([" ".join(words[row[1:-1]]) for row in self.rows]), "label": self.labels}
         return {f"x{j}": column for j, column in enumerate(self.rows.T)} | {"label": self.labels}
 
 
@@ -120,6 +136,38 @@ class SmallResNet(nn.Module):
         return Signal(vector=self.stages(self.pixels(pictures)))
 
 
+class LSTMReader(nn.Module):
+    """Tokens as vectors, an LSTM that reads them both ways, and the mean of its states, of PyTorch's own layers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.table = nn.Embedding(TOKENS, WIDTH)
+        self.lstm = nn.LSTM(WIDTH, WIDTH, batch_first=True, bidirectional=True)
+        self.output = nn.Linear(2 * WIDTH, CLASSES)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """tokens (B, T) to logits (B, CLASSES)."""
+        states, _ = self.lstm(self.table(tokens))
+        return self.output(states.mean(1))
+
+
+class TransformerReader(nn.Module):
+    """Tokens and their places as vectors, pre-norm blocks, and the mean of the tokens, of PyTorch's own layers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.table = nn.Embedding(TOKENS, WIDTH)
+        self.places = nn.Parameter(torch.zeros(WORDS + 2, WIDTH))
+        shape = {"dim_feedforward": 4 * WIDTH, "dropout": 0.0, "activation": "gelu"}
+        block = nn.TransformerEncoderLayer(WIDTH, HEADS, **shape, batch_first=True, norm_first=True)
+        self.blocks = nn.TransformerEncoder(block, DEPTH, nn.LayerNorm(WIDTH), enable_nested_tensor=False)
+        self.output = nn.Linear(WIDTH, CLASSES)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """tokens (B, T) to logits (B, CLASSES)."""
+        return self.output(self.blocks(self.table(tokens) + self.places).mean(1))
+
+
 def _perceptron() -> nn.Sequential:
     widths = (FEATURES, *HIDDEN)
     layers = [layer for a, b in pairwise(widths) for layer in (nn.Linear(a, b), nn.ReLU())]
@@ -140,7 +188,7 @@ def _mlp() -> Workload:
     ).argmax(1)
     title = f"MLP {'-'.join(map(str, HIDDEN))} on {ROWS:,} × {FEATURES} float32, {CLASSES} classes, batch 128, Adam"
     net = {"name": "mlp", "hidden": list(HIDDEN), "dropout": 0.0, "norm": "none"}
-    return Workload(title, 128, rows, labels, _perceptron, net)
+    return Workload("mlp", title, 128, rows, labels, _perceptron, {"net": net})
 
 
 def _convnet() -> Workload:
@@ -149,7 +197,41 @@ def _convnet() -> Workload:
     patterns = random.integers(64, 192, (CLASSES, SIDE, SIDE, 3))
     rows = np.clip(patterns[labels] + random.integers(-64, 64, (PICTURES, SIDE, SIDE, 3)), 0, 255).astype(np.uint8)
     title = f"ResNet-8 ({'/'.join(map(str, CHANNELS))}) on {PICTURES:,} × {SIDE}×{SIDE}×3 uint8, batch 64, Adam"
-    return Workload(title, 64, rows, labels, partial(_resnet, rows), "small_resnet")
+    return Workload("convnet", title, 64, rows, labels, partial(_resnet, rows), {"net": "small_resnet"})
 
 
-WORKLOADS: dict[str, Callable[[], Workload]] = {"mlp": _mlp, "convnet": _convnet}
+def _texts() -> tuple[np.ndarray, np.ndarray]:
+    """Tokens (TEXTS, WORDS + 2), a share of whose words is of the text's class, and the classes."""
+    random = np.random.default_rng(SEED)
+    labels, each = random.integers(0, CLASSES, TEXTS), VOCABULARY // CLASSES
+    of_class = labels[:, None] * each + random.integers(0, each, (TEXTS, WORDS))
+    topical = random.random((TEXTS, WORDS)) < TOPICAL
+    words = SPECIALS + np.where(topical, of_class, random.integers(0, VOCABULARY, (TEXTS, WORDS)))
+    return np.pad(words, ((0, 0), (1, 1)), constant_values=((0, 0), (BEGIN, END))), labels
+
+
+def _reading(name: str, what: str, build: Callable[[], nn.Module], **options: Any) -> Workload:
+    """A workload of texts; to a network as PyTorch has it fathom adds a vector that says which column is read."""
+    rows, labels = _texts()
+    title = f"{what} on {TEXTS:,} texts of {WORDS} words, {VOCABULARY:,} in all, {CLASSES} classes, batch 64, Adam"
+    net = {"name": name, "width": WIDTH, "pool": "mean", "dropout": 0.0, **options}
+    asked = {"net": net, "kinds": {"text": {"name": "text", "tokenizer": "word"}}}
+    return Workload(name, title, 64, rows, labels, build, asked, seconds=10, slack=0.02)
+
+
+def _lstm() -> Workload:
+    return _reading("lstm", f"LSTM, both ways, width {WIDTH},", LSTMReader, layers=1, both=True)
+
+
+def _transformer() -> Workload:
+    options = {"depth": DEPTH, "heads": HEADS, "positions": "learned", "length": WORDS + 2}
+    what = f"Transformer of {DEPTH} blocks, {HEADS} heads, width {WIDTH},"
+    return _reading("transformer", what, TransformerReader, **options)
+
+
+WORKLOADS: dict[str, Callable[[], Workload]] = {
+    "mlp": _mlp,
+    "convnet": _convnet,
+    "lstm": _lstm,
+    "transformer": _transformer,
+}

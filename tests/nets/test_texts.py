@@ -182,6 +182,38 @@ def test_pooling_by_attention_is_a_mean_with_weights():
         assert_close(pool(x, mask)[row], (weights * there).sum(0))
 
 
+@pytest.mark.parametrize("how", ["mean", "max", "first", "last", "attention"])
+def test_pooling_without_a_mask_takes_all(how):
+    x, pool = tokens(), Pooling(how, WIDTH).double()
+    assert_close(pool(x, None), pool(x, torch.ones(BATCH, TIME, dtype=torch.bool)))
+
+
+@SEQUENCE_NETS
+def test_no_mask_is_one_that_leaves_nothing_out(name):
+    net, x = built(name), tokens()
+    given, masked = net(x, None), net(x, torch.ones(BATCH, TIME, dtype=torch.bool))
+    assert_close(given.vector, masked.vector)
+    assert_close(given.tokens, masked.tokens)
+
+
+@pytest.mark.parametrize(
+    ("lengths", "masked"), [((3, 3, 3), False), ((3, 1, 2), True), ((0, 3, 3), True), ((0, 0), True)]
+)
+def test_only_texts_of_one_length_are_embedded_without_a_mask(lengths, masked):
+    signal = NETS.build(Choice("embedding"), SPEC)(Ragged.of([torch.full((length,), 7) for length in lengths]))
+    assert (signal.mask is not None) == masked
+    assert signal.tokens.shape[:2] == (len(lengths), max(lengths))
+
+
+def test_tokens_without_holes_stay_where_they_are():
+    x, mask = tokens(), torch.arange(TIME) < torch.tensor([[TIME], [0], [1], [5], [2]])
+    compact, there, origin = compacted(x, mask)
+    assert origin is None
+    assert torch.equal(there, mask)
+    assert torch.equal(compact, x * mask.unsqueeze(2))
+    assert torch.equal(scattered(compact, origin), compact)
+
+
 def test_compacted_tokens_come_back():
     x, mask = tokens(), holes()
     compact, there, origin = compacted(x, mask)

@@ -26,7 +26,7 @@ class Packing(NamedTuple):
     rows: Tensor
 
 
-def compacted(tokens: Tensor, mask: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def compacted(tokens: Tensor, mask: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
     """Move the tokens of each row that are there to its beginning, in their order.
 
     Args:
@@ -34,16 +34,19 @@ def compacted(tokens: Tensor, mask: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         mask: (B, T) bool.
 
     Returns:
-        (B, T, D) with 0 behind each row's end; (B, T) bool; and (B, T) int64, where each token came from.
+        (B, T, D) with 0 behind each row's end; (B, T) bool; and (B, T) int64, where each token came from, or None where
+        none was moved.
     """
+    if not _may_have_holes(mask):
+        return tokens * mask.unsqueeze(2).to(tokens.dtype), mask, None
     origin = (~mask).to(torch.uint8).argsort(dim=1, stable=True)
     there = mask.gather(1, origin)
     return _taken(tokens, origin) * there.unsqueeze(2).to(tokens.dtype), there, origin
 
 
-def scattered(compact: Tensor, origin: Tensor) -> Tensor:
+def scattered(compact: Tensor, origin: Tensor | None) -> Tensor:
     """Move tokens (B, T, D) that ``compacted`` had moved back to where they came from."""
-    return _taken(compact, origin.argsort(dim=1))
+    return compact if origin is None else _taken(compact, origin.argsort(dim=1))
 
 
 def pack(tokens: Tensor, mask: Tensor | None) -> Packing:
@@ -76,10 +79,10 @@ class Pooling(nn.Module):
 
     def forward(self, tokens: Tensor, mask: Tensor | None) -> Tensor:
         """tokens (B, T, D), mask (B, T) bool or None, to (B, D)."""
-        if mask is None:
-            mask = tokens.new_ones(tokens.shape[:2], dtype=torch.bool)
         if not tokens.shape[1]:
             return tokens.new_zeros(tokens.shape[0], tokens.shape[2])
+        if mask is None:
+            return self._of_all(tokens)
         there = mask.unsqueeze(2)
         if self._how == "max":
             largest = tokens.masked_fill(~there, torch.finfo(tokens.dtype).min).amax(1)
@@ -87,16 +90,32 @@ class Pooling(nn.Module):
         weights = self._weights(tokens, mask).unsqueeze(2) * there
         return (tokens.masked_fill(~there, 0.0) * weights).sum(1)
 
+    def _of_all(self, tokens: Tensor) -> Tensor:
+        """The same where every token is there."""
+        if self._how == "attention":
+            return (tokens * self.score(tokens).softmax(dim=1)).sum(1)
+        if self._how in ("first", "last"):
+            return tokens[:, 0 if self._how == "first" else -1]
+        return tokens.mean(1) if self._how == "mean" else tokens.amax(1)
+
     def _weights(self, tokens: Tensor, mask: Tensor) -> Tensor:
         """The share of each token in the vector, (B, T); that of one that is not there does not count."""
         if self._how == "attention":
             scores = self.score(tokens).squeeze(2)
             return scores.masked_fill(~mask, torch.finfo(scores.dtype).min).softmax(dim=1)
         if self._how == "mean":
-            return (mask / mask.sum(1, keepdim=True).clamp(min=1)).to(tokens.dtype)
+            exact = mask.to(torch.promote_types(tokens.dtype, torch.float32))
+            return (exact / exact.sum(1, keepdim=True).clamp(min=1)).to(tokens.dtype)
         place = mask.to(torch.int64).cumsum(1)
         wanted = place[:, -1:] if self._how == "last" else 1
         return (place == wanted).to(tokens.dtype)
+
+
+def _may_have_holes(mask: Tensor) -> bool:
+    """Whether a token may stand behind one that is missing: in a graph any may, and no graphics card is waited for."""
+    if torch.compiler.is_compiling() or mask.device.type != "cpu":
+        return True
+    return bool((mask[:, 1:] & ~mask[:, :-1]).any())
 
 
 def _taken(tokens: Tensor, place: Tensor) -> Tensor:

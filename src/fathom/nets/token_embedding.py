@@ -65,7 +65,9 @@ class TokenEmbedding(nn.Module):
         self.gives = SignalSpec(width, ("tokens",))
 
     def forward(self, text: Ragged) -> Signal:
-        """text, B ragged rows of T tokens at most, to tokens (B, T, width) and their mask (B, T)."""
+        """text, B ragged rows of T tokens at most, to tokens (B, T, width) and a mask (B, T), None if all have T."""
         vectors = Ragged(self.dropout(self.table(text.values) + self.column), text.offsets)
         tokens, mask = vectors.padded()
-        return Signal(tokens=tokens, mask=mask)
+        # Nets are spared a mask that leaves nothing out; a graph knows no lengths.
+        whole = not torch.compiler.is_compiling() and 0 < len(text.values) == mask.numel()
+        return Signal(tokens=tokens, mask=None if whole else mask)
