@@ -126,7 +126,7 @@ class _Recurrent(Decoder):
         return given, after if self._states == 2 else (after,)
 
 
-@DECODERS.register("lstm")
+@DECODERS.register("lstm", rates={"adamw": 3e-3})
 class LSTMDecoder(_Recurrent):
     """An LSTM, which remembers all tokens that ever were; where something comes in, with additive attention to it.
 
@@ -150,7 +150,7 @@ class LSTMDecoder(_Recurrent):
         super().__init__(spec, "LSTM", width, depth, dropout)
 
 
-@DECODERS.register("gru")
+@DECODERS.register("gru", rates={"adamw": 3e-3})
 class GRUDecoder(_Recurrent):
     """A GRU, which remembers all tokens that ever were; where something comes in, with additive attention to it.
 

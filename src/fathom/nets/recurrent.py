@@ -137,7 +137,7 @@ class RNN(Recurrent):
     layer, gates = nn.RNN, 1
 
 
-@NETS.register("lstm", takes="tokens", gives=("vector", "tokens"), body=True)
+@NETS.register("lstm", takes="tokens", gives=("vector", "tokens"), body=True, rates={"adamw": 3e-3})
 class LSTM(Recurrent):
     """Long short-term memory: gates decide what a cell takes in, keeps and shows.
 
@@ -163,7 +163,7 @@ class LSTM(Recurrent):
                 nn.init.ones_(value.chunk(self.gates)[1])
 
 
-@NETS.register("gru", takes="tokens", gives=("vector", "tokens"), body=True)
+@NETS.register("gru", takes="tokens", gives=("vector", "tokens"), body=True, rates={"adamw": 3e-3})
 class GRU(Recurrent):
     """Gated recurrent units: like long short-term memory, with two gates and no cell behind the state.
 
