@@ -285,7 +285,7 @@ QUESTIONS = [
             "answers": [["Graz", "in Graz"], None],
             "article": ["q:0", "q:0"],
         },
-        notes="1 questions have no answer",
+        notes="1 question has no answer",
     ),
     Case(
         "questions: an answer that stands elsewhere",

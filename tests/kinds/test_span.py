@@ -173,7 +173,7 @@ def test_questions_without_an_answer_are_read_as_such(tmp_path):
     (tmp_path / "squad.json").write_text(json.dumps(file))
     source = read(tmp_path / "squad.json")
     assert source.parts["train"]["answer"].to_pylist() == ["Paris", ""]
-    assert any("1 questions have no answer" in note for note in source.notes)
+    assert any("1 question has no answer" in note for note in source.notes)
 
 
 def test_tokens_of_a_batch_are_those_of_its_rows():

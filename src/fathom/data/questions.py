@@ -116,7 +116,8 @@ def _notes(rows: list[dict[str, Any]], table: pa.Table) -> tuple[str, ...]:
     answered = [row for row in rows if row["answer"]]
     moved = sum(not row["context"].startswith(row["answer"], row["answer_start"]) for row in answered)
     unanswered = len(rows) - len(answered)
+    words = "question has" if unanswered == 1 else "questions have"
     return (
-        *((f"{unanswered:,} questions have no answer; it is an empty text",) if unanswered else ()),
+        *((f"{unanswered:,} {words} no answer; it is an empty text",) if unanswered else ()),
         *((f"{moved:,} answers do not stand where answer_start says",) if moved else ()),
     )
