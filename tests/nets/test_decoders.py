@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 from safetensors.torch import load, save
 from torch import Tensor, nn
 
+import fathom
 from fathom.nets import DECODERS
 from fathom.nets.decoder import WIDTH, Decoder, DecoderSpec, Memory
 from fathom.registry import Choice
 from fathom.runtime import seeded
 
 ROWS, TIME, ASKED, SMALL, LENGTH = 3, 7, 5, 16, 12
+TONGUES = {"de": "wort", "en": "word"}
 MASK = torch.arange(ASKED) < torch.tensor([[5], [2], [0]])
 EVERY = pytest.mark.parametrize("entry", list(DECODERS), ids=lambda entry: entry.name)
 WITH_MEMORY = pytest.mark.parametrize("asks", [False, True], ids=["alone", "asking"])
@@ -172,3 +175,27 @@ def test_the_order_of_tokens_counts_whichever_way_places_are_told(positions):
     written = net.start(ROWS, None, TIME)
     pieces = [net.step(TOKENS[:, :3], written), net.step(TOKENS[:, 3:], written)]
     torch.testing.assert_close(torch.cat(pieces, dim=1), net(TOKENS, None), rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.slow
+def test_a_recurrent_translator_learns_words_in_a_few_steps():
+    """Perplexity 4.2 measured; 7.9 where tokens start as small as a Transformer's, 6.5 at the optimizer's own rate."""
+    run = fathom.fit(
+        word_by_word(800, seed=0),
+        "en",
+        test=word_by_word(100, seed=1),
+        kinds={"de": {"name": "text", "tokenizer": "word"}, "en": {"name": "text", "tokenizer": "word"}},
+        net="lstm",
+        head={"name": "generate", "net": "lstm"},
+        budget="150steps",
+        baseline=False,
+        measure=False,
+    )
+    assert run.metrics["en"]["perplexity"].value < 5.3
+
+
+def word_by_word(count: int, seed: int) -> dict[str, list[str]]:
+    """Texts of 3 to 7 of 60 words, each of which another language calls by one other."""
+    draw = np.random.default_rng(seed)
+    rows = [draw.integers(0, 60, draw.integers(3, 8)).tolist() for _ in range(count)]
+    return {tongue: [" ".join(f"{word}{k}" for k in row) for row in rows] for tongue, word in TONGUES.items()}
