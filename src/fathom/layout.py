@@ -203,12 +203,11 @@ def _named_body(chosen: Mapping[str, Choice]) -> Choice | None:
 
 def _preferred(body: Choice | None, key: str, kind: str) -> dict[str, Choice]:
     """The net that a body wants before it for a kind's columns: one that it names, or what makes tokens of a text."""
+    wanted = {} if body is None else NETS.get(body.name).facts.get("entries", {})
     if body is not None and NETS.get(body.name).facts["takes"] == "tokens":
         entry = _entry_giving(kind, "tokens")
-        if entry is not None:
-            return {kind: Choice(entry)}
-    entries = {} if body is None or not is_packed(key) else NETS.get(body.name).facts.get("entries", {})
-    return {kind: Choice.of(entries[kind])} if kind in entries else {}
+        return {} if entry is None else {kind: Choice.of(wanted.get(kind, entry))}
+    return {kind: Choice.of(wanted[kind])} if is_packed(key) and kind in wanted else {}
 
 
 def _before(chain: tuple[Choice, ...], body: Choice) -> tuple[Choice, ...]:

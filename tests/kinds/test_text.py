@@ -209,7 +209,6 @@ TAMPERED = {
     "another model": lambda state: state["tokenizer"]["model"].update(type="Python"),
     "no special tokens": lambda state: state.update(special=["[A]", "[B]", "[C]", "[D]", "[E]"]),
     "a token of a number that is too large": lambda state: state["tokenizer"]["model"]["vocab"].update(a=4_000_000),
-    "one special token for all": lambda state: state.update(special=["[PAD]"] * 5),
     "a vocabulary of holes": lambda state: state["tokenizer"]["model"].update(vocab={"a": 5}),
 }
 

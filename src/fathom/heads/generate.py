@@ -78,7 +78,7 @@ class Generate(Head):
         self.beams, self.length_penalty = beams, length_penalty
         self.asks = "tokens" in state.gives or ("vector" in state.gives and state.width > 0)
         self.net = DECODERS.build(net, DecoderSpec(target.length, state.width if self.asks else None))
-        self.table = TokenTable(target, self.net.width)
+        self.table = TokenTable(target, self.net.width, self.net.deviation)
         self.baseline_loss = _entropy(target)
         self.quoted = "bleu" if self.asks else None  # how well true texts are told says little of those it writes
 

@@ -8,6 +8,8 @@ from typing import NamedTuple, Protocol
 
 from torch import Tensor, nn
 
+from fathom.nets.token_embedding import SMALL
+
 __all__ = ["WIDTH", "Decoder", "DecoderSpec", "Memory", "Written"]
 
 WIDTH = 128
@@ -55,10 +57,12 @@ class Decoder(nn.Module, ABC):
     Attributes:
         width: D of the tokens that it takes and gives.
         window: the most tokens that it looks at together, or None where it looks at all that ever were.
+        deviation: of the numbers in the table of tokens at its start.
     """
 
     width: int
     window: int | None
+    deviation: float = SMALL
 
     @abstractmethod
     def forward(self, tokens: Tensor, memory: Memory | None) -> Tensor:

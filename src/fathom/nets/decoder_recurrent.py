@@ -72,6 +72,8 @@ class _Recurrent(Decoder):
     matrix of the last state and what was asked.
     """
 
+    deviation = 0.1  # from smaller tokens, layers that norm nothing learn little for hundreds of steps
+
     def __init__(self, spec: DecoderSpec, cell: str, width: int | None, depth: int, dropout: float) -> None:
         super().__init__()
         self.width, self.window, self._states = width or spec.memory or WIDTH, None, 2 if cell == "LSTM" else 1

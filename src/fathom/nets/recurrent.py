@@ -19,6 +19,9 @@ __all__ = ["GRU", "LSTM", "RNN", "Recurrent"]
 
 KERNELS: dict[Any, Any] = {nn.RNN: torch.rnn_tanh, nn.LSTM: torch.lstm, nn.GRU: torch.gru}
 
+LARGER = {"name": "embedding", "deviation": 0.1}
+"""Tokens as they want them at their start: from a Transformer's 0.02 they learn little for hundreds of steps."""
+
 
 class Recurrent(nn.Module):
     """What recurrent nets have in common: layers of torch's fused kernels.
@@ -119,7 +122,7 @@ class Recurrent(nn.Module):
         return given
 
 
-@NETS.register("rnn", takes="tokens", gives=("vector", "tokens"), body=True)
+@NETS.register("rnn", takes="tokens", gives=("vector", "tokens"), body=True, entries={"text": LARGER})
 class RNN(Recurrent):
     """A plain recurrent network, which forgets what stands some ten tokens back.
 
@@ -137,7 +140,9 @@ class RNN(Recurrent):
     layer, gates = nn.RNN, 1
 
 
-@NETS.register("lstm", takes="tokens", gives=("vector", "tokens"), body=True, rates={"adamw": 3e-3})
+@NETS.register(
+    "lstm", takes="tokens", gives=("vector", "tokens"), body=True, rates={"adamw": 3e-3}, entries={"text": LARGER}
+)
 class LSTM(Recurrent):
     """Long short-term memory: gates decide what a cell takes in, keeps and shows.
 
@@ -163,7 +168,9 @@ class LSTM(Recurrent):
                 nn.init.ones_(value.chunk(self.gates)[1])
 
 
-@NETS.register("gru", takes="tokens", gives=("vector", "tokens"), body=True, rates={"adamw": 3e-3})
+@NETS.register(
+    "gru", takes="tokens", gives=("vector", "tokens"), body=True, rates={"adamw": 3e-3}, entries={"text": LARGER}
+)
 class GRU(Recurrent):
     """Gated recurrent units: like long short-term memory, with two gates and no cell behind the state.
 

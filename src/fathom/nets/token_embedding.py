@@ -14,9 +14,7 @@ from fathom.signals import Ragged, Signal, SignalSpec, TextSpec
 
 __all__ = ["TokenEmbedding", "TokenTable"]
 
-# The deviation of tokens at their start. A Transformer, whose blocks norm what they read, learns as well from it as
-# from its own 0.02 (Devlin et al. 2019; Radford et al. 2019), at which an LSTM stands still for hundreds of steps.
-SMALL = 0.1
+SMALL = 0.02  # the deviation of a Transformer's first embeddings (Devlin et al. 2019; Radford et al. 2019)
 
 
 class TokenTable(nn.Embedding):
@@ -25,11 +23,12 @@ class TokenTable(nn.Embedding):
     Args:
         spec: of the texts.
         width: of a vector.
+        deviation: of its numbers at their start.
     """
 
-    def __init__(self, spec: TextSpec, width: int) -> None:
+    def __init__(self, spec: TextSpec, width: int, deviation: float = SMALL) -> None:
         super().__init__(spec.size, width)
-        nn.init.normal_(self.weight, std=SMALL)
+        nn.init.normal_(self.weight, std=deviation)
         self.tokenizer = spec.tokenizer
 
     def shares_with(self, other: TokenTable) -> bool:
@@ -51,6 +50,7 @@ class TokenEmbedding(nn.Module):
         spec: of the texts.
         width: of a vector.
         dropout: share of the vectors' numbers that are silenced while training.
+        deviation: of the vectors' numbers at their start; nets that norm nothing, as an LSTM, learn from larger ones.
     """
 
     def __init__(
@@ -59,9 +59,10 @@ class TokenEmbedding(nn.Module):
         *,
         width: Annotated[int, Range(4, 4096, log=True)] = 128,
         dropout: Annotated[float, Range(0, 0.95)] = 0.0,
+        deviation: Annotated[float, Range(1e-3, 1, log=True)] = SMALL,
     ) -> None:
         super().__init__()
-        self.table = TokenTable(spec, width)
+        self.table = TokenTable(spec, width, deviation)
         self.column = nn.Parameter(torch.zeros(width))
         self.dropout = Dropout(dropout)
         self.gives = SignalSpec(width, ("tokens",))
