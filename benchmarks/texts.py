@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import statistics
+import sys
 import tempfile
 import time
 from collections.abc import Iterable, Sequence
@@ -167,7 +168,7 @@ def _mcnemar(one: Answered, other: Answered, test: Labelled) -> str:
 
 
 def _section(title: str, asked: argparse.Namespace, *parts: str) -> str:
-    said: Sequence[str] = (f"## {title}", told_with(COMMAND, PACKAGES), *parts)
+    said: Sequence[str] = (f"## {title}", told_with(" ".join([COMMAND, *sys.argv[1:]]), PACKAGES), *parts)
     return "\n\n".join(said)
 
 

@@ -116,10 +116,10 @@ class Author:
         Raises:
             ConfigError: a prompt that is no such input.
         """
-        _check_whole([prompt])
         if not self._draws(manner):
             yield self.written([prompt], manner, say=say)[0]
             return
+        _check_whole([prompt])
         told = 0
         for texts, over in self._texts([prompt], manner, [number], say, each=True):
             text = texts[0]

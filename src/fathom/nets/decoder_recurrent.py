@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from fathom.nets import DECODERS
 from fathom.nets.decoder import WIDTH, Decoder, DecoderSpec, Memory
 from fathom.nets.dropout import Dropout
+from fathom.nets.token_embedding import FOR_RECURRENT
 from fathom.registry import Range
 
 __all__ = ["AdditiveAttention", "GRUDecoder", "LSTMDecoder"]
@@ -72,7 +73,7 @@ class _Recurrent(Decoder):
     matrix of the last state and what was asked.
     """
 
-    deviation = 0.1  # from smaller tokens, layers that norm nothing learn little for hundreds of steps
+    deviation = FOR_RECURRENT
 
     def __init__(self, spec: DecoderSpec, cell: str, width: int | None, depth: int, dropout: float) -> None:
         super().__init__()

@@ -12,6 +12,7 @@ from fathom.nets import NETS
 from fathom.nets.cells import CellWeights, weights_of
 from fathom.nets.dropout import Dropout
 from fathom.nets.sequences import Pool, Pooling, compacted, pack, scattered
+from fathom.nets.token_embedding import FOR_RECURRENT
 from fathom.registry import Range
 from fathom.signals import Signal, SignalSpec
 
@@ -19,8 +20,7 @@ __all__ = ["GRU", "LSTM", "RNN", "Recurrent"]
 
 KERNELS: dict[Any, Any] = {nn.RNN: torch.rnn_tanh, nn.LSTM: torch.lstm, nn.GRU: torch.gru}
 
-LARGER = {"name": "embedding", "deviation": 0.1}
-"""Tokens as they want them at their start: from a Transformer's 0.02 they learn little for hundreds of steps."""
+LARGER = {"name": "embedding", "deviation": FOR_RECURRENT}
 
 
 class Recurrent(nn.Module):

@@ -12,9 +12,10 @@ from fathom.nets.dropout import Dropout
 from fathom.registry import Range
 from fathom.signals import Ragged, Signal, SignalSpec, TextSpec
 
-__all__ = ["TokenEmbedding", "TokenTable"]
+__all__ = ["FOR_RECURRENT", "SMALL", "TokenEmbedding", "TokenTable"]
 
 SMALL = 0.02  # the deviation of a Transformer's first embeddings (Devlin et al. 2019; Radford et al. 2019)
+FOR_RECURRENT = 0.1  # from smaller ones, layers that norm nothing learn little for hundreds of steps
 
 
 class TokenTable(nn.Embedding):
