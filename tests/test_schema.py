@@ -145,7 +145,7 @@ def test_a_table_with_nothing_to_learn_is_refused():
 def test_a_role_for_a_column_that_no_kind_reads_is_refused():
     rows = small().append_column("lists", pa.array([[1, 2], [3]] * 20))
     assert roles(Schema.infer(rows, ["y"]))["lists"] == "ignore"
-    with pytest.raises(SchemaError, match=r"column 'lists' holds list.*which no kind reads"):
+    with pytest.raises(SchemaError, match=r"holds list.*which no kind reads unasked; --kind lists=KIND names one"):
         Schema.infer(rows, ["y"], roles={"lists": "input"})
 
 

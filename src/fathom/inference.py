@@ -47,7 +47,8 @@ def infer_column(name: str, located: Located, role: Role | None, kind: Any) -> t
     if not claims:
         held = located("number").type
         if role not in (None, Role.IGNORE):
-            raise SchemaError(f"column {name!r} holds {held}, which no kind reads (kinds: {', '.join(KINDS.names())})")
+            named = f"--kind {name}=KIND names one ({', '.join(KINDS.names())})"
+            raise SchemaError(f"column {name!r} holds {held}, which no kind reads unasked; {named}")
         return Role.IGNORE, Choice("number"), f"holds {held}, which no kind reads"
     best = max(claims, key=lambda found: claims[found].confidence)
     useless = None if role is not None else _why_useless(name, located(best), best)

@@ -132,6 +132,12 @@ JSON = [
         refused=r"'a' holds words in line 3 \(\"x\"\) and a number in line 1",
     ),
     Case(
+        "json: half of a sign",
+        in_file("t.jsonl", lines({"a": "x"}, {"a": "y \ud83d"})),
+        {OBJECTS + "half_sign": nothing},
+        refused=r"'a' holds \\ud83d at character 2, half of a sign, in line 2",
+    ),
+    Case(
         "json: a truth that becomes a number",
         in_file("t.jsonl", lines({"a": True}, {"a": 1})),
         {OBJECTS + "check_one_sort": nothing},
@@ -181,8 +187,8 @@ JSON = [
         reads={"a": [datetime.datetime(2026, 1, 31), datetime.datetime(2026, 2, 1, 18)]},
     ),
     Case(
-        "json: half a surrogate pair",
-        in_file("t.jsonl", '{"a": "\\ud800"}\n'),
+        "json: half a surrogate pair within a list",
+        in_file("t.jsonl", '{"a": ["\\ud800"]}\n'),
         {OBJECTS + "UNHELD": (pa.ArrowException,)},
         refused="'a' cannot be held",
     ),

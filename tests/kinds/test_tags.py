@@ -48,6 +48,13 @@ def test_each_word_gets_its_tag_back(tokenizer, strings):
     assert back(schema(rows, tokenizer=tokenizer), rows) == rows["tags"].to_pylist()
 
 
+def test_whole_numbers_in_lists_are_tags_and_come_back_as_numbers():
+    words = [words for words, _ in SENTENCES * 10]
+    rows = pa.table({"words": words, "tags": [[len(word) % 3 for word in row] for row in words]})
+    one = Schema.infer(rows, ["tags"], kinds={"words": "text"}).fit(rows)
+    assert back(one, rows) == rows["tags"].to_pylist()
+
+
 def test_only_the_first_token_of_a_word_is_asked_for():
     rows = table()
     labels = schema(rows, tokenizer="char").encode(rows).drawn(target_key("tags"))
@@ -84,7 +91,7 @@ def test_words_cut_off_are_counted_and_are_outside():
     assert back(one, rows) == [["B-PER"] + ["O"] * 6, ["O"] * 6, ["B-LOC", "O", "O"]]
     (told,) = one.left_out(store)
     words = sum(len(words) for words, _ in SENTENCES) - 3
-    assert told.startswith(f"tags: {words} words of 3 rows are cut off")
+    assert told.startswith(f"tags: {words} words of 3 rows are cut off or empty")
     assert "answered by O" in told
     truth = one.answered("tags", store).truth(store.drawn(target_key("tags")))
     assert list(truth) == [" ".join(tags) for _, tags in SENTENCES]

@@ -11,6 +11,7 @@ import pyarrow as pa
 import torch
 from torch import Tensor
 
+from fathom.data.encoding import half_sign
 from fathom.ensemble import Apart
 from fathom.errors import ConfigError, ModelError
 from fathom.heads.generate import Generate
@@ -283,14 +284,8 @@ def _check_whole(prompts: Sequence[str]) -> None:
     Raises:
         ConfigError: a prompt holds such.
     """
-    for prompt in prompts:
-        try:
-            prompt.encode()
-        except UnicodeEncodeError as error:
-            raise ConfigError(
-                f"the prompt holds {prompt[error.start]!a} at character {error.start:,}, which is no sign: half of "
-                "one, or bytes that are not UTF-8; write it anew"
-            ) from error
+    for half in filter(None, map(half_sign, prompts)):
+        raise ConfigError(f"the prompt holds {half}, or a byte that is not UTF-8; write it anew")
 
 
 def _before(text: str, stop: Sequence[str]) -> tuple[str, bool]:

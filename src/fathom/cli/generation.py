@@ -161,9 +161,12 @@ def _rows(run: Run, author: Author, source: str) -> Iterator[list[str] | pa.Tabl
 
     suffixes = [suffix for entry in READERS for suffix in entry.facts.get("suffixes", ()) if entry.name != "text"]
     place = Path(source)
-    if author.inputs and (not place.is_file() or place.name.lower().endswith(tuple(suffixes))):
+    is_table = place.name.lower().endswith(tuple(suffixes))
+    if author.inputs and (is_table or not place.is_file()):
         yield from run.read(source).parts.values()
         return
+    if is_table:
+        raise ConfigError(f"{source}: a language model goes on with the lines of a text; this is named like a table")
     try:
         with place.open(encoding="utf-8-sig") as lines:
             while some := [line.rstrip("\n") for line in islice(lines, LINES_AT_ONCE)]:

@@ -22,6 +22,7 @@ __all__ = [
     "check_filled",
     "encodings_of",
     "first_bytes",
+    "half_sign",
     "nul_words",
     "open_bytes",
     "sound_text",
@@ -157,6 +158,15 @@ def _check_no_damaged_utf8(place: Path) -> None:
             f"{place}: line {line} holds the byte 0x{shown.hex()}, no UTF-8, which {good:,} other letters are; "
             "mend that line, or save the file anew as UTF-8"
         )
+
+
+def half_sign(text: str) -> str:
+    """In words, the first thing in a text that is no sign, as half of one that JSON writes as two escapes; else ""."""
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        return f"{ascii(text[error.start])[1:-1]} at character {error.start:,}, half of a sign"
+    return ""
 
 
 def whole_text(place: Path) -> tuple[str, tuple[str, ...]]:

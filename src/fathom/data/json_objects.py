@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from fathom.data.encoding import half_sign
 from fathom.errors import SourceError
 from fathom.progress import one_by_one
 
@@ -154,7 +155,11 @@ def check_one_sort(name: str, cells: list[Any], where: list[str], place: Path) -
 
 
 def check_sort_of_cell(name: str, cell: Any, where: str, sorts: dict[str, tuple[str, str]], place: Path) -> None:
-    """Check a value against the sort of its column, which ``sorts`` holds by name, with where it was found first."""
+    """Check a value against the sort of its column, which ``sorts`` holds by name, with where it was found first.
+
+    Raises:
+        SourceError: it is of another sort, or holds half of a sign.
+    """
     sort = SORTS.get(type(cell))
     if sort is None:
         return
@@ -164,6 +169,8 @@ def check_sort_of_cell(name: str, cell: Any, where: str, sorts: dict[str, tuple[
             f"{place}: {name!r} holds {sort} in {where} ({json.dumps(cell):.40}) and {first[0]} in {first[1]}; "
             "make all of one sort, or put null where it is missing"
         )
+    if isinstance(cell, str) and (half := half_sign(cell)):
+        raise SourceError(f"{place}: {name!r} holds {half}, in {where}; complete it")
 
 
 def beyond_int64(cells: list[Any]) -> bool:

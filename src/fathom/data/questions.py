@@ -9,6 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from fathom.data.encoding import half_sign
 from fathom.data.source import Source, short_name, source_of_file
 from fathom.errors import SourceError
 
@@ -98,18 +99,9 @@ def _held(found: Any, key: str, sort: type, where: str) -> Any:
     value = found.get(key) if isinstance(found, Mapping) else None
     if type(value) is not sort or (sort is int and value not in INT64):  # true is no 1
         raise SourceError(f"{where} lacks {key!r}, {SORTS[sort]}, as the format of SQuAD has it")
-    if isinstance(value, str):
-        _check_whole(value, f"{where}: {key!r}")
+    if isinstance(value, str) and (half := half_sign(value)):
+        raise SourceError(f"{where}: {key!r} holds {half}; complete it")
     return value
-
-
-def _check_whole(text: str, where: str) -> None:
-    """Refuse half of a sign that JSON writes as two escapes, which no encoding holds."""
-    try:
-        text.encode()
-    except UnicodeEncodeError as error:
-        half = ascii(text[error.start])[1:-1]
-        raise SourceError(f"{where} holds {half} at character {error.start:,}, half of a sign; complete it") from error
 
 
 def _notes(rows: list[dict[str, Any]], table: pa.Table) -> tuple[str, ...]:

@@ -6,19 +6,40 @@ starts at; BEGINS and ENDS are, of each token of the text, the characters that i
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from fathom.kinds.kind import Kind, Statistics
 from fathom.signals import Ragged
 
-__all__ = ["OWN", "START", "WITHIN", "holds_parts", "joined", "own_cells", "part", "places_of"]
+__all__ = ["OWN", "START", "WITHIN", "Beside", "holds_parts", "joined", "own_cells", "part", "places_of"]
 
 OWN, WITHIN, START = "own", "within", "start"
 BEGINS, ENDS = "begins", "ends"
+
+
+class Beside(Kind):
+    """A kind whose answers stand in a text of their row; that of some rows has their cells in ``_rows``.
+
+    Args:
+        state: what ``fit`` returned.
+    """
+
+    _rows: pa.ChunkedArray | None
+
+    def __init__(self, state: Statistics) -> None:
+        super().__init__(state)
+        self._rows = None
+
+    def of_rows(self, cells: pa.ChunkedArray | None) -> Self:
+        found = copy.copy(self)
+        found._rows = cells
+        return found
 
 
 def joined(own: pa.ChunkedArray, others: Mapping[str, pa.ChunkedArray], places: Ragged | None) -> pa.ChunkedArray:

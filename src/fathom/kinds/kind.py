@@ -15,7 +15,7 @@ from fathom.errors import SchemaError
 from fathom.registry import Registry
 from fathom.signals import Ragged, Samples
 
-__all__ = ["KINDS", "LEFT_OUT", "UNSEEN", "Claim", "Kind", "Statistics"]
+__all__ = ["KINDS", "LEFT_OUT", "UNSEEN", "Claim", "Kind", "Statistics", "objects"]
 
 KINDS = Registry("kind", "fathom.kinds")
 """Facts of a kind:
@@ -186,3 +186,8 @@ class Kind(ABC):
     def samples(self, encoded: Tensor | Ragged) -> Samples:
         """What is counted as one sample where this kind is the target: a row, unless the kind says windows."""
         return Samples.whole(len(encoded))
+
+
+def objects(cells: Sequence[Any]) -> np.ndarray:
+    """Cells as (N,) of objects, texts of any length or lists among them."""
+    return np.array([*cells, None], object)[:-1]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -14,8 +13,8 @@ from torch import Tensor
 
 from fathom.data.columns import holds_text
 from fathom.errors import SchemaError, unknown_name
-from fathom.kinds.beside import OWN, START, WITHIN, holds_parts, part, places_of
-from fathom.kinds.kind import KINDS, LEFT_OUT, Claim, Kind, Statistics
+from fathom.kinds.beside import OWN, START, WITHIN, Beside, holds_parts, part, places_of
+from fathom.kinds.kind import KINDS, LEFT_OUT, Claim, Statistics, objects
 from fathom.signals import Ragged, SpanSpec, input_key
 
 __all__ = ["Span"]
@@ -27,7 +26,7 @@ LEARNED, ELSEWHERE, CUT_OFF = 0, 1, 2
 
 
 @KINDS.register("span", packed=False, reads=(WITHIN, START), head="span")
-class Span(Kind):
+class Span(Beside):
     """An answer that stands in a text that comes in: from which of its tokens to which.
 
     An empty answer says that the text holds none, as SQuAD 2 has it; a missing one is unknown.
@@ -42,7 +41,6 @@ class Span(Kind):
     def __init__(self, state: Statistics, *, within: str = "", start: str = "") -> None:
         super().__init__(state)
         self.within, self.start = within, start
-        self._rows: pa.ChunkedArray | None = None
 
     @classmethod
     def claim(cls, column: pa.ChunkedArray, *, target: bool) -> Claim | None:
@@ -107,11 +105,6 @@ class Span(Kind):
             found[row], why[row] = _tokens(answer, text, start, begins[inside], ends[inside])
         return {"": torch.from_numpy(found), LEFT_OUT: torch.from_numpy(why)}
 
-    def of_rows(self, cells: pa.ChunkedArray | None) -> Span:
-        found = copy.copy(self)
-        found._rows = cells
-        return found
-
     def left_out(self, encoded: Tensor | Ragged) -> list[str]:
         assert isinstance(encoded, Tensor)
         elsewhere, cut = (int((encoded == why).sum()) for why in (ELSEWHERE, CUT_OFF))
@@ -121,11 +114,11 @@ class Span(Kind):
 
     def truth(self, encoded: Tensor | Ragged) -> np.ndarray | None:
         """(N,) the answers as they were given, None where missing; None where the rows are not known."""
-        return None if self._rows is None else _objects(_strings(part(self._rows, OWN)))
+        return None if self._rows is None else objects(_strings(part(self._rows, OWN)))
 
     def values(self, prediction: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """``begin`` and ``end`` (N,), as ``text`` (N,), cut out of the rows' texts; ``chance`` (N,)."""
-        return {"text": _objects(self._cut_out(prediction)), "chance": np.asarray(prediction["chance"])}
+        return {"text": objects(self._cut_out(prediction)), "chance": np.asarray(prediction["chance"])}
 
     def decode(self, prediction: Mapping[str, np.ndarray]) -> dict[str, pa.Array]:
         """As ``values``; the probability of the first token times that of the last."""
@@ -183,7 +176,3 @@ def _tells(answers: list[str], texts: list[str | None], starts: list[int | None]
 def _strings(column: pa.ChunkedArray) -> list[str | None]:
     found: list[str | None] = pc.cast(column, pa.large_string()).to_pylist()
     return found
-
-
-def _objects(cells: Sequence[Any]) -> np.ndarray:
-    return np.array([*cells, None], object)[:-1]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -15,8 +14,8 @@ from torch import Tensor
 
 from fathom.data.columns import holds_text
 from fathom.errors import SchemaError, unknown_name
-from fathom.kinds.beside import OWN, WITHIN, holds_parts, part, places_of
-from fathom.kinds.kind import KINDS, LEFT_OUT, Claim, Kind, Statistics
+from fathom.kinds.beside import OWN, WITHIN, Beside, holds_parts, part, places_of
+from fathom.kinds.kind import KINDS, LEFT_OUT, Claim, Statistics, objects
 from fathom.signals import Ragged, TagsSpec, input_key
 
 __all__ = ["Tags"]
@@ -31,10 +30,11 @@ Words = Sequence[str] | None
 
 
 @KINDS.register("tags", packed=False, reads=(WITHIN,), head="label_tokens")
-class Tags(Kind):
+class Tags(Beside):
     """A tag for each word of a text that comes in: a list beside a list of words, or both divided by blanks.
 
-    A word's first token tells its tag. A word that is cut off with its text gets O if there is such a tag, else none.
+    Tags are words, or whole numbers in a list. A word's first token tells its tag. A word that has none, as one that is
+    cut off with its text, gets O if there is such a tag, else none.
 
     Args:
         state: what ``fit`` returned.
@@ -45,7 +45,6 @@ class Tags(Kind):
         super().__init__(state)
         self.within = within
         self._names = sorted(state["tags"])
-        self._rows: pa.ChunkedArray | None = None
 
     @classmethod
     def claim(cls, column: pa.ChunkedArray, *, target: bool) -> Claim | None:
@@ -54,7 +53,7 @@ class Tags(Kind):
             return Claim(0.9, "tags beside their words") if _is_list(own) else None
         if not target or not _is_list(column.type):
             return None
-        few = [cell for cell in column.slice(0, LOOKED_AT).to_pylist() if cell]
+        few = [cell for cell in _words(column.slice(0, LOOKED_AT)) if cell]
         named = Counter(tag for cell in few for tag in cell)
         repeats = any(len(set(cell)) < len(cell) for cell in few)
         if not repeats or len(named) > min(MOST_TAGS, MOST_NEW * named.total()):
@@ -86,14 +85,15 @@ class Tags(Kind):
             for tag in cell or ():
                 tags[tag] += times
         missing = sum(cell is None for cell in rows)
-        return {"tags": dict(tags), "missing": missing, "listed": _is_list(own.type)}
+        numbers = _is_list(own.type) and pa.types.is_integer(own.type.value_type)
+        return {"tags": dict(tags), "missing": missing, "listed": _is_list(own.type), "numbers": numbers}
 
     @classmethod
     def merge(cls, first: Statistics, second: Statistics) -> Statistics:
         tags = Counter[str](first["tags"])
         tags.update(second["tags"])
-        missing = first["missing"] + second["missing"]
-        return {"tags": dict(tags), "missing": missing, "listed": first["listed"] or second["listed"]}
+        told = {name: first[name] or second[name] for name in ("listed", "numbers")}
+        return {"tags": dict(tags), "missing": first["missing"] + second["missing"], **told}
 
     @property
     def spec(self) -> TagsSpec:
@@ -119,34 +119,33 @@ class Tags(Kind):
             lost[row] = (~there).sum()
         return {"": Ragged(torch.from_numpy(values), torch.from_numpy(offsets)), LEFT_OUT: torch.from_numpy(lost)}
 
-    def of_rows(self, cells: pa.ChunkedArray | None) -> Tags:
-        found = copy.copy(self)
-        found._rows = cells
-        return found
-
     def left_out(self, encoded: Tensor | Ragged) -> list[str]:
         assert isinstance(encoded, Tensor)
         lost, rows = int(encoded.sum()), int((encoded > 0).sum())
         answered = f"answered by {OUTSIDE}" if OUTSIDE in self.state["tags"] else "given no tag"
         longer = f"--set kinds.{self.within}.length=... reads further"
-        return [f"{lost:,} words of {rows:,} rows are cut off, not learned, and {answered}; {longer}"] if lost else []
+        words = f"{lost:,} words of {rows:,} rows are cut off or empty, not learned, and {answered}; {longer}"
+        return [words] if lost else []
 
     def truth(self, encoded: Tensor | Ragged) -> np.ndarray | None:
         """(N,) tags with blanks between, None where missing; None where the rows are not known."""
         if self._rows is None:
             return None
-        return _objects([None if cell is None else _line(cell) for cell in _words(part(self._rows, OWN))])
+        return objects([None if cell is None else _line(cell) for cell in _words(part(self._rows, OWN))])
 
     def values(self, prediction: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """``tag`` (N, T) as ``text`` (N,), tags with blanks between; ``words`` (N,) how many; their mean ``chance``."""
         found, chances = self._told(prediction)
-        lines = _objects([_line([tag or NO_TAG for tag in row]) for row in found])
+        lines = objects([_line([tag or NO_TAG for tag in row]) for row in found])
         return {"text": lines, "words": np.array([len(row) for row in found], np.int64), "chance": chances}
 
     def decode(self, prediction: Mapping[str, np.ndarray]) -> dict[str, pa.Array]:
         """A list of tags, or a string of them where the column holds strings; the mean probability of a row's tags."""
         found, chances = self._told(prediction)
-        if self.state["listed"]:
+        if self.state.get("numbers", False):
+            numbers = [[None if tag is None else int(tag) for tag in row] for row in found]
+            column = pa.array(numbers, pa.list_(pa.int64()))
+        elif self.state["listed"]:
             column = pa.array(found, pa.list_(pa.string()))
         else:
             column = pa.array([_line([tag or NO_TAG for tag in row]) for row in found], pa.string())
@@ -200,16 +199,14 @@ def _check(words: list[Words], tags: list[Words]) -> None:
     Raises:
         SchemaError: there are such rows; names the first.
     """
-    pairs = list(zip(words, tags, strict=True))
-    wrong = [
-        row for row, (one, other) in enumerate(pairs) if None not in (one, other) and len(one or ()) != len(other or ())
-    ]
+    rows = enumerate(zip(words, tags, strict=True))
+    known = [(row, one, other) for row, (one, other) in rows if one is not None and other is not None]
+    wrong = [(row, one, other) for row, one, other in known if len(one) != len(other)]
     if wrong:
-        one, other = pairs[wrong[0]]
-        assert one is not None and other is not None
+        row, one, other = wrong[0]
         told = " ".join(one)[:SHOWN]
         raise SchemaError(
-            f"{len(wrong):,} rows have not as many words as tags; the first, row {wrong[0]:,}, has {len(one)} words "
+            f"{len(wrong):,} rows have not as many words as tags; the first, row {row:,}, has {len(one)} words "
             f"({told!r}) and {len(other)} tags"
         )
 
@@ -218,20 +215,18 @@ def _words(column: pa.ChunkedArray) -> list[Words]:
     """The words of each row: a list's, or those between blanks."""
     cells = column.to_pylist()
     if pa.types.is_null(column.type) or _is_list(column.type):
-        return [None if cell is None else [word or "" for word in cell] for cell in cells]
+        return [None if cell is None else ["" if word is None else str(word) for word in cell] for cell in cells]
     if not holds_text(column.type):
         raise SchemaError(f"words or tags were expected, in lists or with blanks between, not {column.type}")
     return [None if cell is None else cell.split() for cell in cells]
 
 
 def _is_list(kind: pa.DataType) -> bool:
-    return (pa.types.is_list(kind) or pa.types.is_large_list(kind)) and holds_text(kind.value_type)
+    if not (pa.types.is_list(kind) or pa.types.is_large_list(kind)):
+        return False
+    return holds_text(kind.value_type) or pa.types.is_integer(kind.value_type)
 
 
 def _line(tags: Sequence[str]) -> str:
     """Tags with blanks between, those within a tag being none."""
     return " ".join("_".join(tag.split()) or NO_TAG for tag in tags)
-
-
-def _objects(cells: Sequence[Any]) -> np.ndarray:
-    return np.array([*cells, None], object)[:-1]

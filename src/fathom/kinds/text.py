@@ -19,7 +19,7 @@ from torch import Tensor
 
 from fathom.data.columns import holds_text
 from fathom.errors import ModelError, SchemaError
-from fathom.kinds.kind import KINDS, Claim, Kind, Statistics
+from fathom.kinds.kind import KINDS, Claim, Kind, Statistics, objects
 from fathom.kinds.tokenizing import SPECIALS, made, opened, pieces_of
 from fathom.registry import Range
 from fathom.signals import Ragged, Samples, TextSpec
@@ -180,7 +180,7 @@ class Text(Kind):
         """The same, the answer's ids as ``text``, (N,) texts; of the true tokens told, their ``characters``."""
         found = {name: value for name, value in prediction.items() if name not in ("ids", "told")}
         if "ids" in prediction:
-            found["text"] = np.array([*self._spelled(prediction["ids"]), None], object)[:-1]
+            found["text"] = objects(self._spelled(prediction["ids"]))
         if "told" in prediction:
             found["characters"] = np.array([len(text) for text in self._spelled(prediction["told"])])
         return found

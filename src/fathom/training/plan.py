@@ -225,10 +225,10 @@ class Rehearsal:
         return min(1.0, self._step_s / trial.seconds)
 
     def _trial(self, setting: Setting, share: float) -> _Trial:
-        amount = self._amount(setting.batch_size)
+        amount = self._mean_amount(setting.batch_size)
         return _Trial(setting, share, amount, self._module, self._draw, self._make_step)
 
-    def _amount(self, size: int) -> float:
+    def _mean_amount(self, size: int) -> float:
         """The mean amount of batches of a size."""
         if size not in self._amounts:
             batches = self._draw(size)
