@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import tomllib
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ import fathom
 from fathom.api.fitting import model_for
 from fathom.api.published import place_in_hub
 from fathom.api.rows import prepare
-from fathom.api.starting import start_of
+from fathom.api.starting import Start, start_of
 from fathom.config import Config
 from fathom.data import read
 from fathom.errors import ModelError
@@ -153,6 +154,22 @@ def test_a_run_that_starts_there_is_kept_like_any_other(place, tmp_path):
     run = fathom.fit(DATA, "y", start=folder, out=tmp_path / "run", **QUICK)
     shutil.rmtree(folder)
     assert fathom.load(tmp_path / "run").predict(DATA).equals(run.predict(DATA))
+
+
+def rate_of(folder, directory, **asked) -> float:
+    """The learning rate that a run was carried out with."""
+    fathom.fit(DATA, "y", start=folder, out=directory, **QUICK | asked)
+    return tomllib.loads((directory / "config.toml").read_text())["training"]["optimizer"]["lr"]
+
+
+def test_published_weights_move_slowly_unless_something_else_is_named(place, tmp_path):
+    folder, _ = place("BertModel")
+    assert rate_of(folder, tmp_path / "run") == 5e-5
+    assert Start.again(tmp_path / "run" / "start.json", "there").rate == 5e-5
+    assert rate_of(folder, tmp_path / "named", optimizer={"name": "adamw", "lr": 2e-3}) == 2e-3
+    usual = rate_of(None, tmp_path / "usual", net="transformer")
+    assert rate_of(folder, tmp_path / "adapted", training={"adapter": {"name": "lora", "on": ["attention"]}}) == usual
+    assert rate_of(tmp_path / "run", tmp_path / "own") == usual
 
 
 def test_files_that_may_run_code_are_not_read(place):

@@ -28,15 +28,18 @@ from fathom.model import Model
 from fathom.nets import NETS
 from fathom.nets.token_embedding import TokenTable
 from fathom.network import Network
-from fathom.registry import Choice
+from fathom.registry import Choice, options_of
 from fathom.runtime import write_atomic
 from fathom.schema import Column, Schema
 from fathom.signals import Role, input_key, is_packed
+from fathom.training.engine import Trainer
 
 __all__ = ["Start", "start_of"]
 
 Weights = Mapping[str, Tensor]
 SAME_ANSWERS = ("values", "readings")  # of a target's state: what the outputs of its head stand for
+FINE_TUNING = 5e-5  # the rate at which large pretrained weights are moved (Devlin et al. 2019, appendix A.3)
+SAY_WHAT_MOVES = frozenset({"optimizer", "adapter", "freeze"})  # options of training that decide on a rate otherwise
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,7 @@ class Start:
         layout: its nets and heads.
         members: the weights of each of its members; none where a checkpoint of the run that starts holds them.
         tables: the names of its weights that are vectors of tokens, by what tells the tokenizer.
+        rate: the learning rate that its weights want, where it is not that of the nets.
     """
 
     place: str
@@ -56,6 +60,7 @@ class Start:
     layout: Layout
     members: Sequence[Weights] = ()
     tables: Mapping[str, str] | None = None
+    rate: float | None = None
 
     @classmethod
     def of(cls, model: Model, place: str) -> Start:
@@ -69,7 +74,7 @@ class Start:
         schema, layout, weights = published(place)
         tokenizer = next(iter([*schema.inputs().values(), *schema.targets().values()]))[1].tokenizer
         table = next(name for name in weights if name.endswith("table.weight") and "positions" not in name)
-        return cls(name, schema, layout, (weights,), {tokenizer: table})
+        return cls(name, schema, layout, (weights,), {tokenizer: table}, FINE_TUNING)
 
     @classmethod
     def again(cls, path: Path, place: str) -> Start:
@@ -80,7 +85,8 @@ class Start:
         """
         try:
             tree = json.loads(path.read_text())
-            return cls(place, Schema.from_state(tree["columns"]), Layout.from_state(tree["layout"]))
+            schema, layout = Schema.from_state(tree["columns"]), Layout.from_state(tree["layout"])
+            return cls(place, schema, layout, rate=None if tree["rate"] is None else float(tree["rate"]))
         except InputError:
             raise
         except (OSError, LookupError, RecursionError, TypeError, ValueError) as error:
@@ -88,7 +94,7 @@ class Start:
 
     def save(self, path: Path) -> None:
         """Keep all but the weights, so that a run that is taken up again needs nothing else."""
-        write_atomic(path, as_json({"layout": self.layout.state(), "columns": self.schema.state()}))
+        write_atomic(path, as_json({"layout": self.layout.state(), "columns": self.schema.state(), "rate": self.rate}))
 
     def reading(self, schema: Schema) -> Start:
         """The same, or, of a language model where texts come in and none is asked for, its decoder as what reads."""
@@ -102,7 +108,7 @@ class Start:
         weights = tuple(reading_weights(member, decoder) for member in self.members)
         layout = reading_layout(decoder, column.name, weights[0][TABLE].shape[1], kind.length)
         read = Schema((replace(column, role=Role.INPUT),))
-        return Start(self.place, read, layout, weights, {kind.spec.tokenizer: TABLE})
+        return Start(self.place, read, layout, weights, {kind.spec.tokenizer: TABLE}, self.rate)
 
     def given_to(self, schema: Schema) -> Schema:
         """Columns, not yet fitted, some of them with what those of this run are fitted to.
@@ -113,7 +119,7 @@ class Start:
         return Schema(tuple(self._continued(column) for column in schema.columns))
 
     def named(self, schema: Schema, asked: Config) -> Config:
-        """The same, with the nets and heads of this run where none was named."""
+        """The same, with the nets, the heads and the learning rate of this run where none was named."""
         kinds = {form_of(column) for column in schema.of_role(Role.INPUT)}
         own = {kind: Choice.of(net) for kind, net in self.layout.named(self.schema.inputs()).items()}
         own = {place: net for place, net in own.items() if place in kinds or place in DEFAULT_BODIES}
@@ -125,7 +131,8 @@ class Start:
         if on_all or not set(DEFAULT_BODIES).isdisjoint(asked.nets):
             own = {place: choice for place, choice in own.items() if place not in DEFAULT_BODIES}
         named = {place: _over(own.get(place), choice) for place, choice in asked.nets.items()}
-        return replace(asked, net=net, nets={**own, **named}, heads={**self._heads(schema, asked), **asked.heads})
+        heads = {**self._heads(schema, asked), **asked.heads}
+        return replace(asked, net=net, nets={**own, **named}, heads=heads, training=self._training(asked))
 
     def fill(self, model: Model) -> str:
         """Give a network the weights of the same name and shape.
@@ -188,6 +195,13 @@ class Start:
         likes = {column.name: theirs.get(column.name) or self._like(column) for column in targets}
         alike = {c.name: like.name for c in targets if (like := likes[c.name]) and like.kind.name == c.kind.name}
         return {name: self.layout.heads[like] for name, like in alike.items() if like in self.layout.heads}
+
+    def _training(self, asked: Config) -> Mapping[str, Any]:
+        """What was asked of the training, with this run's rate."""
+        if self.rate is None or not SAY_WHAT_MOVES.isdisjoint(asked.training):
+            return asked.training
+        usual: Choice = options_of(Trainer)["optimizer"].default
+        return {**asked.training, "optimizer": Choice(usual.name, {**usual.options, "lr": self.rate})}
 
     def _names(self, model: Model) -> dict[str, str]:
         """The name of each weight of a network to that of the one of this run in the same place."""

@@ -14,14 +14,13 @@ from fathom.nets.attention import Cache, CrossAttention, Remembered, SelfAttenti
 from fathom.nets.dropout import Dropout
 from fathom.nets.positions import LearnedPositions, Positions, Turn, places_of, rotation, sinusoids
 from fathom.nets.sequences import Pool, Pooling
+from fathom.nets.token_embedding import SMALL
 from fathom.registry import Choice, Range
 from fathom.signals import Signal, SignalSpec
 
 __all__ = ["Block", "BlockPlan", "Norm", "Perceptron", "Placing", "Transformer", "start_blocks"]
 
 Norm = Literal["layer", "rms"]
-
-SMALL = 0.02  # the deviation of tokens at their start
 
 
 @dataclass(frozen=True)
@@ -168,9 +167,9 @@ class Placing(nn.Module):
 class Transformer(nn.Module):
     """A transformer encoder: every token asks all others, block after block.
 
-    Source: Vaswani et al. 2017, section 3, with the norms before each part (Xiong et al. 2020). ``norm = "rms"``,
-    ``positions = "rotary"``, ``activation = "silu"`` and ``gated = true`` make it the encoder of today's language
-    models (Touvron et al. 2023, section 2.2).
+    Source: Vaswani et al. 2017, section 3, with the norms before each part (Xiong et al. 2020) and rotary positions (Su
+    et al. 2021), with which it learns hidden words sooner than with sinusoids. ``norm = "rms"``, ``activation =
+    "silu"`` and ``gated = true`` make it the encoder of today's language models (Touvron et al. 2023, section 2.2).
 
     Args:
         spec: the tokens that come in.
@@ -202,7 +201,7 @@ class Transformer(nn.Module):
         activation: Annotated[Choice, ACTIVATIONS] = Choice("gelu"),
         gated: bool = False,
         norm: Norm = "layer",
-        positions: Positions = "sinusoidal",
+        positions: Positions = "rotary",
         length: Annotated[int, Range(1, 1_000_000, log=True)] = 512,
         causal: bool = False,
         pool: Pool = "mean",
