@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import csv
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-__all__ = ["SETS", "Labelled", "TextSet"]
+__all__ = ["SETS", "Labelled", "TextSet", "more_film_sentences"]
 
 DATA = Path(os.environ.get("FATHOM_DATA", Path(__file__).parents[2] / "shared" / "data")) / "text"
 TEST_SHARE = 0.1  # of Rotten Tomatoes, which has no split of its own
@@ -57,6 +58,20 @@ def _rotten_tomatoes() -> TextSet:
     cut = round(TEST_SHARE * len(rows))
     parts = ([rows[row] for row in part] for part in (order[cut:], order[:cut]))
     return TextSet(*(Labelled([text for text, _ in part], [label for _, label in part]) for part in parts))
+
+
+def more_film_sentences() -> list[str]:
+    """Sentences of Rotten Tomatoes that neither are, hold, nor stand in a sentence of SST-2, by their letters."""
+    known = [_letters(cells[0]) for part in ("train", "dev", "test") for cells in _lines(f"sst2/{part}.tsv")]
+    whole = "\n".join(known)
+    places = (DATA / "rt_polarity" / f"rt-polarity.{label}" for label in ("pos", "neg"))
+    found = [line for place in places for line in place.read_text("utf-8").splitlines()]
+    new = [(line, letters) for line in found if (letters := _letters(line)) and letters not in whole]
+    return [line for line, letters in new if not any(one in letters for one in known)]
+
+
+def _letters(text: str) -> str:
+    return re.sub("[^a-z]", "", text.lower())
 
 
 def _banking77() -> TextSet:

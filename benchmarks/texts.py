@@ -19,7 +19,7 @@ from recall import NAMES, remembered
 from report import table, told_with, write_section
 from scipy.stats import binomtest
 from text_peers import PEERS, Answered
-from text_sets import SETS, Labelled, TextSet
+from text_sets import SETS, Labelled, TextSet, more_film_sentences
 
 import fathom
 
@@ -83,8 +83,14 @@ def _pretrained(asked: argparse.Namespace) -> str:
     taught, told = ([f"{QUICK_STEPS}steps"] * 2) if asked.quick else (f"{asked.pretrain_seconds}s", f"{asked.seconds}s")
     parts = _set("SST-2", quick=asked.quick)
     own, news = parts.train.texts, _set("AG News", quick=asked.quick).train.texts
+    corpora = {
+        "nothing": [],
+        "SST-2": own,
+        "SST-2 and Rotten Tomatoes": [*own, *more_film_sentences()],
+        "SST-2 and AG News": [*own, *news],
+    }
     rows = []
-    for name, texts in {"nothing": [], "SST-2": own, "SST-2 and AG News": [*own, *news]}.items():
+    for name, texts in corpora.items():
         with tempfile.TemporaryDirectory() as place:
             started: dict[str, object] = {"net": ENCODER}
             if texts:
