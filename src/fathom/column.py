@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial, reduce
@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from fathom.data.columns import holds_words
 from fathom.data.source import base_of
 from fathom.errors import SchemaError, unknown_name
 from fathom.inference import infer_column
@@ -81,6 +82,27 @@ def settled(column: Column, columns: Sequence[Column], table: pa.Table) -> Colum
             raise SchemaError(f"kind {column.kind.name!r} answers from a text that comes in, {none}")
         options = entry.factory.settle(table, column.name, texts, column.kind.options)
     return replace(column, kind=Choice(column.kind.name, options))
+
+
+def with_texts(columns: Sequence[Column], table: pa.Table, said: Collection[str]) -> list[Column]:
+    """Columns of lists of words as texts, where a target is told from a text and no other text comes in.
+
+    Args:
+        columns: as they were inferred.
+        table: all rows.
+        said: the columns of which the user says what they are.
+    """
+    asks = any(column.role is Role.TARGET and "reads" in KINDS.get(column.kind.name).facts for column in columns)
+    if not asks or any(column.role is Role.INPUT and form_of(column) == "text" for column in columns):
+        return list(columns)
+    return [
+        replace(column, role=Role.INPUT, kind=Choice("text"), reason="lists of words")
+        if column.name not in said
+        and column.role is not Role.TARGET
+        and holds_words(table.schema.field(column.name).type)
+        else column
+        for column in columns
+    ]
 
 
 def alone(column: Column) -> Column:

@@ -29,6 +29,7 @@ from fathom.column import (
     restored,
     settled,
     sharing,
+    with_texts,
 )
 from fathom.data.columns import emptied, holds_numbers
 from fathom.data.source import base_of
@@ -77,6 +78,7 @@ class Schema:
             if name not in table.column_names:
                 raise SchemaError(unknown_name("column", name, table.column_names))
         columns = [inferred(name, table, given_roles.get(name), (kinds or {}).get(name)) for name in table.column_names]
+        columns = with_texts(columns, table, {*given_roles, *(kinds or {})})
         unknown = {name: tuple(values) for name, values in (missing or {}).items()}
         if not any(column.role is Role.INPUT for column in columns):
             columns = [alone(column) for column in columns]

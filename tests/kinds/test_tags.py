@@ -120,6 +120,15 @@ def test_lists_that_repeat_few_tags_are_tags_and_sets_are_not():
     assert Schema.infer(sets, ["tags"]).columns[1].kind.name == "multilabel"
 
 
+def test_words_that_look_like_sets_are_a_text_where_tags_stand_beside():
+    rows = pa.table({"words": [["go", "to", "a"], ["to", "b"]] * 20, "tags": [["V", "O", "O"], ["O", "O"]] * 20})
+    alone = pa.table({"words": rows["words"], "tags": [1.0, 2.0] * 20})
+    assert Schema.infer(alone, ["tags"]).columns[0].kind.name == "multilabel"
+    assert Schema.infer(rows, ["tags"]).columns[0].kind.name == "text"
+    with pytest.raises(SchemaError, match="--kind COLUMN=text"):
+        Schema.infer(rows, ["tags"], kinds={"words": "multilabel"})
+
+
 def test_the_words_are_found_by_their_number():
     rows = table().append_column("also", pa.array([["x", "y", "z"]] * 3))
     one = Schema.infer(rows, ["tags"], kinds={"tags": "tags", "words": "text", "also": "text"})

@@ -19,6 +19,7 @@ __all__ = [
     "holds_pictures",
     "holds_single_values",
     "holds_text",
+    "holds_words",
     "plain_column",
     "plain_table",
 ]
@@ -30,6 +31,11 @@ INT32_MAX_BYTES = 2**31 - 1
 def holds_text(kind: pa.DataType) -> bool:
     """Whether the cells of a column of this type are strings."""
     return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
+
+
+def holds_words(kind: pa.DataType) -> bool:
+    """Whether the cells of a column of this type are lists of strings."""
+    return (pa.types.is_list(kind) or pa.types.is_large_list(kind)) and holds_text(kind.value_type)
 
 
 def holds_numbers(kind: pa.DataType) -> bool:

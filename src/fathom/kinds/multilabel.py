@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 import torch
 from torch import Tensor
 
-from fathom.data.columns import holds_text
+from fathom.data.columns import holds_text, holds_words
 from fathom.errors import SchemaError
 from fathom.kinds.counts import bounded, most_frequent
 from fathom.kinds.kind import KINDS, Claim, Kind, Statistics
@@ -58,7 +58,7 @@ class Multilabel(Kind):
 
     @classmethod
     def claim(cls, column: pa.ChunkedArray, *, target: bool) -> Claim | None:
-        if _is_list(column.type):
+        if holds_words(column.type):
             labels, rows = _labels(column, LIST)
             count = len(labels.unique())
             is_set = 0 < count <= MOST_NEW * len(labels) and not _repeat_themselves(labels, rows)
@@ -157,13 +157,9 @@ def _chosen(readings: Collection[str], separator: str) -> str:
     return next((name for name in PLAIN_SEPARATORS if name in readings), next(iter(readings)))
 
 
-def _is_list(kind: pa.DataType) -> bool:
-    return (pa.types.is_list(kind) or pa.types.is_large_list(kind)) and holds_text(kind.value_type)
-
-
 def _possible(column: pa.ChunkedArray) -> list[str]:
     """The readings of a column: lists, or strings as they are and divided by each sign that occurs."""
-    if _is_list(column.type):
+    if holds_words(column.type):
         return [LIST]
     if not holds_text(column.type):
         raise SchemaError(f"lists of labels, or strings of them, were expected, not {column.type}")
@@ -175,13 +171,13 @@ def _labels(column: pa.ChunkedArray, reading: str) -> tuple[pa.Array, np.ndarray
     kind = column.type
     if pa.types.is_null(kind):
         return pa.array([], pa.string()), np.empty(0, np.int64)
-    if not (_is_list(kind) or (holds_text(kind) and reading != LIST)):
+    if not (holds_words(kind) or (holds_text(kind) and reading != LIST)):
         raise SchemaError(f"{'lists of labels' if reading == LIST else 'sets of labels'} were expected, not {kind}")
     cells = column.combine_chunks()
     if holds_text(kind) and reading == WHOLE:
         labels, rows = cells.drop_null(), pc.indices_nonzero(cells.is_valid())
     else:
-        lists = cells if _is_list(kind) else pc.split_pattern(cells, reading)
+        lists = cells if holds_words(kind) else pc.split_pattern(cells, reading)
         labels, rows = pc.list_flatten(lists), pc.list_parent_indices(lists)
     labels = pc.utf8_trim_whitespace(labels.cast(pa.string()))
     filled = pc.not_equal(labels, "").fill_null(False)

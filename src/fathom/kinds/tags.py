@@ -12,7 +12,7 @@ import pyarrow as pa
 import torch
 from torch import Tensor
 
-from fathom.data.columns import holds_text
+from fathom.data.columns import holds_text, holds_words
 from fathom.errors import SchemaError, unknown_name
 from fathom.kinds.beside import OWN, WITHIN, Beside, holds_parts, part, places_of
 from fathom.kinds.kind import KINDS, LEFT_OUT, Claim, Statistics, objects
@@ -85,8 +85,8 @@ class Tags(Beside):
             for tag in cell or ():
                 tags[tag] += times
         missing = sum(cell is None for cell in rows)
-        numbers = _is_list(own.type) and pa.types.is_integer(own.type.value_type)
-        return {"tags": dict(tags), "missing": missing, "listed": _is_list(own.type), "numbers": numbers}
+        sort = {"listed": _is_list(own.type), "numbers": _is_list_of_numbers(own.type)}
+        return {"tags": dict(tags), "missing": missing, **sort}
 
     @classmethod
     def merge(cls, first: Statistics, second: Statistics) -> Statistics:
@@ -222,9 +222,11 @@ def _words(column: pa.ChunkedArray) -> list[Words]:
 
 
 def _is_list(kind: pa.DataType) -> bool:
-    if not (pa.types.is_list(kind) or pa.types.is_large_list(kind)):
-        return False
-    return holds_text(kind.value_type) or pa.types.is_integer(kind.value_type)
+    return holds_words(kind) or _is_list_of_numbers(kind)
+
+
+def _is_list_of_numbers(kind: pa.DataType) -> bool:
+    return (pa.types.is_list(kind) or pa.types.is_large_list(kind)) and pa.types.is_integer(kind.value_type)
 
 
 def _line(tags: Sequence[str]) -> str:

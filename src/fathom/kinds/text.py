@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 import torch
 from torch import Tensor
 
-from fathom.data.columns import holds_text
+from fathom.data.columns import holds_text, holds_words
 from fathom.errors import ModelError, SchemaError
 from fathom.kinds.kind import KINDS, Claim, Kind, Statistics, objects
 from fathom.kinds.tokenizing import SPECIALS, made, opened, pieces_of
@@ -97,7 +97,7 @@ class Text(Kind):
 
     @classmethod
     def claim(cls, column: pa.ChunkedArray, *, target: bool) -> Claim | None:
-        if _holds_words(column.type):
+        if holds_words(column.type):
             return None if target else _claim_of_words(column)
         if not holds_text(column.type):
             return None
@@ -261,11 +261,6 @@ class Text(Kind):
         return counts.tolist()
 
 
-def _holds_words(kind: pa.DataType) -> bool:
-    """Whether the cells of a column of this type are lists of strings."""
-    return (pa.types.is_list(kind) or pa.types.is_large_list(kind)) and holds_text(kind.value_type)
-
-
 def _claim_of_words(column: pa.ChunkedArray) -> Claim | None:
     """A list of words that is no set of labels is a text, a blank between words."""
     words = pc.mean(pc.list_value_length(column)).as_py()
@@ -273,7 +268,7 @@ def _claim_of_words(column: pa.ChunkedArray) -> Claim | None:
 
 
 def _texts(column: pa.ChunkedArray) -> list[str | None]:
-    if _holds_words(column.type):  # a word that is missing is one of no letters
+    if holds_words(column.type):  # a word that is missing is one of no letters
         return [cell if cell is None else " ".join(word or "" for word in cell) for cell in column.to_pylist()]
     texts: Sequence[str | None] = pc.cast(column, pa.large_string()).to_pylist()
     return list(texts)
