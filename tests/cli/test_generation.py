@@ -13,6 +13,7 @@ import pytest
 import fathom
 from fathom.cli import generation
 from fathom.cli.commands import fathom as command_line
+from fathom.cli.text import fitted
 from fathom.errors import ConfigError, ModelError, SourceError
 
 pytest.importorskip("tokenizers")
@@ -46,6 +47,19 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     numbers = {"x": list(range(40)), "y": ["a", "b"] * 20}
     fathom.fit(numbers, "y", budget="2steps", out=folder / "table", **QUICK)
     return folder
+
+
+@pytest.mark.parametrize(
+    ("run", "verbs"),
+    [
+        ("lm", ["generate", "evaluate", "inspect"]),
+        ("turned", ["generate", "predict", "evaluate", "inspect"]),
+        ("table", ["predict", "evaluate", "inspect"]),
+    ],
+)
+def test_a_run_ends_with_what_its_network_can_do_next(place, run, verbs):
+    _, _, following = fitted(fathom.load(place / run)).partition("Next:\n")
+    assert [line.split()[1] for line in following.splitlines() if line.strip().startswith("fathom")] == verbs
 
 
 def test_a_language_model_goes_on_with_a_beginning(place):

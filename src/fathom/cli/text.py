@@ -31,10 +31,14 @@ def fitted(run: Run) -> str:
     else:
         parts = ["too few rows to hold some out for a score; evaluate it on others"]
     place = shlex.quote(str(run.directory))
-    new = "PICTURES/" if {c.kind.name for c in run.model.schema.of_role(Role.INPUT)} == {"image"} else "NEW.csv"
+    inputs = [column.kind.name for column in run.model.schema.of_role(Role.INPUT)]
+    writes = any(head.name == "generate" for head in run.model.layout.heads.values())
+    new = "PICTURES/" if set(inputs) == {"image"} else "NEW.csv" if inputs else "NEW.txt"
+    generate = (f"fathom generate {place} --prompt TEXT", "write the answer" if inputs else "go on with a text")
     commands = [
-        (f"fathom predict {place} {new}", "predict other rows"),
-        (f"fathom evaluate {place} {new}", "score it on other rows"),
+        *([generate] if writes and inputs in ([], ["text"]) else []),
+        *([(f"fathom predict {place} {new}", "predict other rows")] if inputs else []),
+        (f"fathom evaluate {place} {new}", "score it on other rows" if inputs else "score it on other texts"),
         (f"fathom inspect {place}", "see what it is made of"),
     ]
     has_report = run.directory is not None and (run.directory / REPORT).is_file()
