@@ -95,14 +95,13 @@ def with_texts(columns: Sequence[Column], table: pa.Table, said: Collection[str]
     asks = any(column.role is Role.TARGET and "reads" in KINDS.get(column.kind.name).facts for column in columns)
     if not asks or any(column.role is Role.INPUT and form_of(column) == "text" for column in columns):
         return list(columns)
-    return [
-        replace(column, role=Role.INPUT, kind=Choice("text"), reason="lists of words")
-        if column.name not in said
-        and column.role is not Role.TARGET
-        and holds_words(table.schema.field(column.name).type)
-        else column
-        for column in columns
-    ]
+    others = [column.name for column in columns if column.role is not Role.TARGET and column.name not in said]
+    lists = [name for name in others if holds_words(table.schema.field(name).type)]
+    return [_as_text(column) if column.name in lists else column for column in columns]
+
+
+def _as_text(column: Column) -> Column:
+    return replace(column, role=Role.INPUT, kind=Choice("text"), reason="lists of words")
 
 
 def alone(column: Column) -> Column:
