@@ -167,6 +167,7 @@ def test_published_weights_move_slowly_unless_something_else_is_named(place, tmp
     assert rate_of(folder, tmp_path / "run") == 5e-5
     assert Start.again(tmp_path / "run" / "start.json", "there").rate == 5e-5
     assert rate_of(folder, tmp_path / "named", optimizer={"name": "adamw", "lr": 2e-3}) == 2e-3
+    assert rate_of(folder, tmp_path / "decaying", optimizer={"name": "adamw", "weight_decay": 0.1}) == 5e-5
     usual = rate_of(None, tmp_path / "usual", net="transformer")
     assert rate_of(folder, tmp_path / "adapted", training={"adapter": {"name": "lora", "on": ["attention"]}}) == usual
     assert rate_of(tmp_path / "run", tmp_path / "own") == usual

@@ -39,7 +39,7 @@ __all__ = ["Start", "start_of"]
 Weights = Mapping[str, Tensor]
 SAME_ANSWERS = ("values", "readings")  # of a target's state: what the outputs of its head stand for
 FINE_TUNING = 5e-5  # the rate at which large pretrained weights are moved (Devlin et al. 2019, appendix A.3)
-SAY_WHAT_MOVES = frozenset({"optimizer", "adapter", "freeze"})  # options of training that decide on a rate otherwise
+SAY_WHAT_MOVES = frozenset({"adapter", "freeze"})  # options of training by which those weights stay as they are
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ class Start:
         try:
             tree = json.loads(path.read_text())
             schema, layout = Schema.from_state(tree["columns"]), Layout.from_state(tree["layout"])
-            return cls(place, schema, layout, rate=None if tree["rate"] is None else float(tree["rate"]))
+            return cls(place, schema, layout, rate=None if (rate := tree.get("rate")) is None else float(rate))
         except InputError:
             raise
         except (OSError, LookupError, RecursionError, TypeError, ValueError) as error:
@@ -198,10 +198,11 @@ class Start:
 
     def _training(self, asked: Config) -> Mapping[str, Any]:
         """What was asked of the training, with this run's rate."""
-        if self.rate is None or not SAY_WHAT_MOVES.isdisjoint(asked.training):
-            return asked.training
         usual: Choice = options_of(Trainer)["optimizer"].default
-        return {**asked.training, "optimizer": Choice(usual.name, {**usual.options, "lr": self.rate})}
+        named: Choice = asked.training.get("optimizer", usual)
+        if self.rate is None or named.name != usual.name or not SAY_WHAT_MOVES.isdisjoint(asked.training):
+            return asked.training
+        return {**asked.training, "optimizer": Choice(named.name, {"lr": self.rate, **named.options})}
 
     def _names(self, model: Model) -> dict[str, str]:
         """The name of each weight of a network to that of the one of this run in the same place."""
